@@ -1,0 +1,71 @@
+/**
+ * The client's source of versions: a hybrid clock in microseconds, per object.
+ *
+ * next(object) = max(now_us, last issued + 1, version known of this object + 1), so blind writes work, causality
+ * survives clock skew between nodes, a version reads as a time, and one object's wild version does not spread.
+ */
+
+/**
+ * Most objects whose version runs ahead of the clock that are remembered. Beyond it the oldest is forgotten; its next
+ * save is then superseded, which the client reports as a conflict, so nothing is lost silently.
+ */
+const AHEAD_OBJECTS_MAX = 1_000_000;
+
+/** Prune when this many entries were added since the last time: amortised one deletion per insertion. */
+const PRUNE_EVERY = 4_096;
+
+export class VersionClock {
+  /**
+   * Only versions that may still be ahead of the clock: once `now` has passed a version, `max` yields `now` anyway,
+   * so the entry carries no information. That keeps the map as small as the writes of the last instant.
+   */
+  readonly #ahead = new Map<string, number>();
+  readonly #nowUs: () => number;
+  #sincePrune = 0;
+
+  /** @param nowUs microseconds since 1970, never decreasing. */
+  constructor(nowUs: () => number = monotonicNowUs) {
+    this.#nowUs = nowUs;
+  }
+
+  /** The next version of an object, greater than every version issued or observed for it. */
+  next(id: string): number {
+    const now = this.#nowUs();
+    const ahead = this.#ahead.get(id);
+    const version = ahead === undefined || ahead < now ? now : ahead + 1;
+    if (version > Number.MAX_SAFE_INTEGER) {
+      throw new RangeError(`the versions of ${JSON.stringify(id)} are used up; reset the object`);
+    }
+    this.#remember(id, version, now);
+    return version;
+  }
+
+  /** Notes a version that is known of an object: from a load, a reply, or a caller who chose it. */
+  observe(id: string, version: number): void {
+    const now = this.#nowUs();
+    if (version < now) return;
+    if (version > (this.#ahead.get(id) ?? -1)) this.#remember(id, version, now);
+  }
+
+  /** Objects remembered, for tests and metrics. */
+  get size(): number {
+    return this.#ahead.size;
+  }
+
+  #remember(id: string, version: number, now: number): void {
+    this.#ahead.set(id, version);
+    this.#sincePrune += 1;
+    if (this.#sincePrune < PRUNE_EVERY) return;
+    this.#sincePrune = 0;
+    for (const [key, value] of this.#ahead) if (value < now) this.#ahead.delete(key);
+    for (const key of this.#ahead.keys()) {
+      if (this.#ahead.size <= AHEAD_OBJECTS_MAX) break;
+      this.#ahead.delete(key);
+    }
+  }
+}
+
+/** Microseconds since 1970 on a clock that never steps back while the process lives. */
+export function monotonicNowUs(): number {
+  return Math.floor((performance.timeOrigin + performance.now()) * 1_000);
+}
