@@ -1,0 +1,38 @@
+/** What goes wrong between us and RabbitMQ. */
+import { type ErrorScope, HoldfastError, type OperationErrorCode } from '../contract/errors.ts';
+
+export class BrokerError extends HoldfastError {
+  override readonly name = 'BrokerError';
+  declare readonly code: OperationErrorCode;
+  /** AMQP reply code, where the broker gave one. */
+  readonly replyCode: number | undefined;
+
+  constructor(
+    code: OperationErrorCode,
+    message: string,
+    options: { replyCode?: number | undefined; cause?: unknown; retryable?: boolean } = {},
+  ) {
+    const scope: ErrorScope = code === 'BROKER_TOPOLOGY' ? 'process' : 'dependency';
+    super(code, message, { scope, retryable: options.retryable ?? true, cause: options.cause });
+    this.replyCode = options.replyCode;
+  }
+}
+
+/** AMQP 0-9-1 reply codes that say that names, arguments or rights are wrong, not that the broker is away. */
+const ACCESS_REFUSED = 403;
+const NOT_FOUND = 404;
+const PRECONDITION_FAILED = 406;
+
+/** Turns what amqplib throws into a `BrokerError`; amqplib puts the broker's reply code into `code`. */
+export function toBrokerError(error: unknown): BrokerError {
+  if (error instanceof BrokerError) return error;
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  const given: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  const replyCode = typeof given === 'number' ? given : undefined;
+  const options = { replyCode, cause: error };
+  if (replyCode === ACCESS_REFUSED) return new BrokerError('BROKER_REFUSED', message, options);
+  if (replyCode === NOT_FOUND || replyCode === PRECONDITION_FAILED) {
+    return new BrokerError('BROKER_TOPOLOGY', message, options);
+  }
+  return new BrokerError('BROKER_UNAVAILABLE', message, options);
+}

@@ -1,0 +1,151 @@
+/**
+ * Consumes one queue on a channel of its own, with manual acks bound to the generation that delivered.
+ *
+ * n.b. A consumer never sends basic.cancel: with messages unacked that breaks the order of a queue with a single
+ * active consumer. It closes its channel; what was unacked returns in order.
+ */
+import type { Channel, ConsumeMessage } from 'amqplib';
+import { AckPrefix } from './ack-prefix.ts';
+import type { BrokerConnection } from './broker-connection.ts';
+import type { BrokerError } from './broker-error.ts';
+import { openChannel, SupervisedChannel } from './supervised-channel.ts';
+
+/** A message as the pipeline sees it. */
+export interface Delivery {
+  readonly body: Buffer;
+  readonly type: string | undefined;
+  readonly messageId: string | undefined;
+  readonly replyTo: string | undefined;
+  readonly correlationId: string | undefined;
+  /** `app_id`: the node that published it. */
+  readonly appId: string | undefined;
+  /** Seconds since 1970, as AMQP has it. */
+  readonly timestamp: number | undefined;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly redelivered: boolean;
+  readonly receivedAt: number;
+  /** Whether the channel that delivered it still lives; if not, it has returned to its queue. */
+  readonly live: () => boolean;
+  /** Settles it for good. On a dead channel it does nothing: the message comes again. Acks go out in batches. */
+  readonly settle: () => void;
+}
+
+export interface QueueConsumerOptions {
+  readonly queue: string;
+  readonly prefetchCount: number;
+  /** Consumer priority, which decides who is the single active consumer. */
+  readonly priority?: number;
+  readonly onDelivery: (delivery: Delivery) => void;
+  /** Everything delivered and not settled has returned to the queue. */
+  readonly onLost: (error: BrokerError) => void;
+  readonly onOpen?: () => void;
+  readonly retryDelayMsMin: number;
+  readonly retryDelayMsMax: number;
+}
+
+export class QueueConsumer {
+  readonly queue: string;
+  readonly #options: QueueConsumerOptions;
+  readonly #supervised: SupervisedChannel<Channel>;
+
+  constructor(connection: BrokerConnection, options: QueueConsumerOptions) {
+    this.queue = options.queue;
+    this.#options = options;
+    this.#supervised = new SupervisedChannel(connection, {
+      create: openChannel,
+      setup: (channel) => this.#subscribe(channel),
+      onOpen: () => options.onOpen?.(),
+      onLost: (_channel, error) => options.onLost(error),
+      retryDelayMsMin: options.retryDelayMsMin,
+      retryDelayMsMax: options.retryDelayMsMax,
+    });
+  }
+
+  start(): void {
+    this.#supervised.start();
+  }
+
+  get open(): boolean {
+    return this.#supervised.channel !== undefined;
+  }
+
+  get lastError(): BrokerError | undefined {
+    return this.#supervised.lastError;
+  }
+
+  /** Gives the queue back and subscribes again. */
+  async reopen(): Promise<void> {
+    await this.#supervised.reopen();
+  }
+
+  async close(): Promise<void> {
+    await this.#supervised.close();
+  }
+
+  async #subscribe(channel: Channel): Promise<void> {
+    const acks = new ChannelAcks(channel);
+    await channel.prefetch(this.#options.prefetchCount);
+    await channel.consume(
+      this.queue,
+      (message) => {
+        // The broker cancelled us (the queue was deleted or moved): only a new channel subscribes again.
+        if (message === null) void channel.close().catch(() => undefined);
+        else this.#options.onDelivery(toDelivery(message, acks));
+      },
+      this.#options.priority === undefined ? {} : { priority: this.#options.priority },
+    );
+  }
+}
+
+/** Collects the acks of one channel and sends one `multiple` per turn of the event loop. */
+class ChannelAcks {
+  readonly #channel: Channel;
+  readonly #prefix = new AckPrefix();
+  live = true;
+  #scheduled = false;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+    channel.on('close', () => {
+      this.live = false;
+    });
+  }
+
+  settle(deliveryTag: number): void {
+    this.#prefix.settle(deliveryTag);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.flush());
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    if (!this.live) return;
+    const deliveryTag = this.#prefix.take();
+    if (deliveryTag === undefined) return;
+    // amqplib reads the delivery tag of a message and nothing else.
+    this.#channel.ack({ fields: { deliveryTag } } as ConsumeMessage, true);
+  }
+}
+
+function toDelivery(message: ConsumeMessage, acks: ChannelAcks): Delivery {
+  const { properties, fields } = message;
+  return {
+    body: message.content,
+    type: text(properties.type),
+    messageId: text(properties.messageId),
+    replyTo: text(properties.replyTo),
+    correlationId: text(properties.correlationId),
+    appId: text(properties.appId),
+    timestamp: typeof properties.timestamp === 'number' ? properties.timestamp : undefined,
+    headers: properties.headers ?? {},
+    redelivered: fields.redelivered,
+    receivedAt: performance.now(),
+    live: () => acks.live,
+    settle: () => acks.settle(fields.deliveryTag),
+  };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value.length > 0 ? value : undefined;
+}

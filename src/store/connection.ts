@@ -1,0 +1,172 @@
+/** One connection to PostgreSQL with the session settings that Holdfast's promises rest on. */
+import { Client, type ClientConfig, type QueryArrayConfig, type QueryArrayResult } from 'pg';
+import { StoreError, toStoreError } from './store-error.ts';
+
+export interface ConnectionOptions {
+  readonly databaseUrl: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly statementTimeoutMs: number;
+  readonly idleInTransactionTimeoutMs: number;
+  readonly tcpUserTimeoutMs: number;
+}
+
+/** How long after the server should have ended a statement we give the connection up for dead. */
+const ANSWER_MARGIN_MS = 5_000;
+
+/** What a statement runs on. */
+export interface Queryable {
+  query<Row extends unknown[] = unknown[]>(
+    statement: Statement,
+    values?: unknown[],
+  ): Promise<QueryOutcome<Row>>;
+}
+
+/** A statement; with a name it is prepared once per connection. */
+export interface Statement {
+  readonly name?: string;
+  readonly text: string;
+}
+
+export interface QueryOutcome<Row> {
+  readonly rows: Row[];
+  /** Rows that the statement changed or returned. */
+  readonly count: number;
+}
+
+/**
+ * Settings of every session.
+ *
+ * READ COMMITTED: each statement after the lock sees everything committed before it; under another default the races
+ * that the slot lock excludes would be open again. UTC: `created_at` and `updated_at` carry no zone, so all writers
+ * must mean the same one. The planner settings: it cannot know how many rows `unnest` of a parameter yields, and a
+ * plan made while the table was small would scan it for ever; with these it goes by the index. jit would cost more
+ * than any of our statements takes.
+ */
+function sessionSettings(options: ConnectionOptions): string {
+  return [
+    `SET default_transaction_isolation = 'read committed'`,
+    `SET lock_timeout = ${options.lockTimeoutMs}`,
+    `SET statement_timeout = ${options.statementTimeoutMs}`,
+    `SET idle_in_transaction_session_timeout = ${options.idleInTransactionTimeoutMs}`,
+    `SET tcp_user_timeout = ${options.tcpUserTimeoutMs}`,
+    `SET timezone = 'UTC'`,
+    `SET enable_seqscan = off`,
+    `SET enable_hashjoin = off`,
+    `SET enable_mergejoin = off`,
+    `SET jit = off`,
+  ].join('; ');
+}
+
+/** How `pg` is to connect; also for pools. */
+export function clientConfig(options: ConnectionOptions): ClientConfig {
+  return {
+    connectionString: options.databaseUrl,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    keepAlive: true,
+  };
+}
+
+/** A connection that has been opened; once lost it stays lost. */
+export class Connection implements Queryable {
+  readonly #client: Client;
+  readonly #answerTimeoutMs: number;
+  #lost: StoreError | undefined;
+
+  private constructor(client: Client, options: ConnectionOptions) {
+    this.#client = client;
+    this.#answerTimeoutMs = options.statementTimeoutMs + ANSWER_MARGIN_MS;
+    client.on('error', (error) => {
+      this.#lost ??= toStoreError(error);
+    });
+    client.on('end', () => {
+      this.#lost ??= new StoreError('the connection has ended', {
+        failure: 'systemic',
+        connectionLost: true,
+      });
+    });
+  }
+
+  /** @throws StoreError */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    const client = new Client(clientConfig(options));
+    const connection = new Connection(client, options);
+    try {
+      await client.connect();
+      await connection.query({ text: sessionSettings(options) });
+    } catch (error) {
+      await connection.close();
+      throw toStoreError(error);
+    }
+    return connection;
+  }
+
+  /** Whether the connection can still be used. */
+  get usable(): boolean {
+    return this.#lost === undefined;
+  }
+
+  /** @throws StoreError */
+  async query<Row extends unknown[] = unknown[]>(
+    statement: Statement,
+    values?: unknown[],
+  ): Promise<QueryOutcome<Row>> {
+    return await this.answered(async (client) => {
+      const config: QueryArrayConfig = { text: statement.text, rowMode: 'array' };
+      if (statement.name !== undefined) config.name = statement.name;
+      if (values !== undefined) config.values = values;
+      const result = await client.query<Row>(config);
+      // Several statements in one text give several results; the last one is of interest.
+      const last = Array.isArray(result) ? (result.at(-1) as QueryArrayResult<Row>) : result;
+      return { rows: last.rows, count: last.rowCount ?? 0 };
+    });
+  }
+
+  /**
+   * Runs something on the client and gives the connection up if no answer comes: a server behind a broken network
+   * says nothing, and `statement_timeout` is its own.
+   *
+   * @throws StoreError
+   */
+  async answered<T>(run: (client: Client) => Promise<T>): Promise<T> {
+    if (this.#lost !== undefined) throw this.#lost;
+    const timer = setTimeout(() => {
+      this.#lost ??= new StoreError(`the database did not answer within ${this.#answerTimeoutMs} ms`, {
+        failure: 'systemic',
+        connectionLost: true,
+      });
+      this.destroy();
+    }, this.#answerTimeoutMs);
+    try {
+      return await run(this.#client);
+    } catch (error) {
+      const storeError = toStoreError(error);
+      if (storeError.connectionLost) this.#lost ??= storeError;
+      throw this.#lost ?? storeError;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Cuts the connection at once, whatever runs on it. */
+  destroy(): void {
+    this.#lost ??= new StoreError('the connection was closed', { failure: 'systemic', connectionLost: true });
+    // pg keeps the socket in an undocumented place, the same one since 2011; there is no public way to cut it.
+    (
+      this.#client as unknown as { connection?: { stream?: { destroy(): void } } }
+    ).connection?.stream?.destroy();
+  }
+
+  /** Ends the connection; never throws. */
+  async close(): Promise<void> {
+    if (!this.usable) {
+      this.destroy();
+      return;
+    }
+    this.#lost = new StoreError('the connection is closed', { failure: 'systemic', connectionLost: true });
+    await this.#client.end().catch(() => undefined);
+  }
+}

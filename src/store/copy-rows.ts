@@ -1,0 +1,48 @@
+/**
+ * Rows in the binary COPY format, built in one buffer (PostgreSQL manual, COPY, "Binary Format"): a header, then per
+ * row int16 field count and per field int32 byte length and the bytes, then int16 -1.
+ */
+import { writeBigint, writeJsonb } from './binary-array.ts';
+import type { ObjectRow } from './store.ts';
+
+const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
+const HEADER_BYTES = SIGNATURE.length + 4 + 4;
+const TRAILER_BYTES = 2;
+const FIELDS = 7;
+/** int16 field count; seven int32 lengths; ord int4; version, epoch, next_rcseq int8; jsonb version byte. */
+const FIXED_ROW_BYTES = 2 + FIELDS * 4 + 4 + 3 * 8 + 1;
+
+/** The columns are ord (the row's index, from 0), object_id, object_type, version, epoch, next_rcseq, data. */
+export function encodeCopyRows(rows: readonly ObjectRow[]): Buffer {
+  let bytes = HEADER_BYTES + TRAILER_BYTES;
+  for (const row of rows) {
+    bytes += FIXED_ROW_BYTES + Buffer.byteLength(row.id) + Buffer.byteLength(row.type);
+    bytes += row.documentEnd - row.documentStart;
+  }
+  const target = Buffer.allocUnsafe(bytes);
+  SIGNATURE.copy(target);
+  let at = target.writeInt32BE(0, SIGNATURE.length);
+  at = target.writeInt32BE(0, at);
+  for (const [ord, row] of rows.entries()) {
+    at = target.writeInt16BE(FIELDS, at);
+    at = target.writeInt32BE(4, at);
+    at = target.writeInt32BE(ord, at);
+    at = writeText(target, row.id, at);
+    at = writeText(target, row.type, at);
+    for (const value of [row.version, row.epoch, row.nextRcseq]) {
+      at = target.writeInt32BE(8, at);
+      writeBigint(target, value, at);
+      at += 8;
+    }
+    at = target.writeInt32BE(1 + row.documentEnd - row.documentStart, at);
+    at = writeJsonb(target, row, at);
+  }
+  target.writeInt16BE(-1, at);
+  return target;
+}
+
+function writeText(target: Buffer, text: string, at: number): number {
+  const written = target.write(text, at + 4);
+  target.writeInt32BE(written, at);
+  return at + 4 + written;
+}

@@ -1,0 +1,28 @@
+/** Removes the rows of deleted objects, guarded by version and epoch; their tombstones are written beside. */
+import { bigintArray, varcharArray } from './binary-array.ts';
+import type { Queryable } from './connection.ts';
+import type { TombstoneRow } from './store.ts';
+
+/** $1 varchar[] ids, $2 bigint[] versions, $3 bigint[] epochs. */
+const DELETE_OBJECTS = {
+  name: 'holdfast-delete-objects',
+  text: `
+    DELETE FROM goverse_objects o
+    USING unnest($1::varchar[], $2::bigint[], $3::bigint[]) AS given (id, version, epoch)
+    WHERE o.object_id = given.id AND o.epoch <= given.epoch AND o.version < given.version`,
+};
+
+/** Returns how many rows were deleted. */
+export async function deleteObjects(connection: Queryable, rows: readonly TombstoneRow[]): Promise<number> {
+  const { count } = await connection.query(DELETE_OBJECTS, tombstoneArrays(rows));
+  return count;
+}
+
+/** The columns of tombstones as arrays: id, version, epoch. */
+export function tombstoneArrays(rows: readonly TombstoneRow[]): Buffer[] {
+  return [
+    varcharArray(rows.map(({ id }) => id)),
+    bigintArray(rows.map(({ version }) => version)),
+    bigintArray(rows.map(({ epoch }) => epoch)),
+  ];
+}

@@ -1,0 +1,26 @@
+/** The store on PostgreSQL. */
+import { Connection, type ConnectionOptions } from './connection.ts';
+import { ReadSession as PostgresReadSession } from './read-session.ts';
+import type { ReadSession, Store, WriteSession } from './store.ts';
+import { PostgresWriteSession } from './write-session.ts';
+
+export interface PostgresStoreOptions extends ConnectionOptions {
+  /** From how many rows on a batch is sent by COPY into a temporary table instead of by arrays. */
+  readonly copyRowsMin: number;
+}
+
+export class PostgresStore implements Store {
+  readonly #options: PostgresStoreOptions;
+
+  constructor(options: PostgresStoreOptions) {
+    this.#options = options;
+  }
+
+  openWriteSession(): WriteSession {
+    return new PostgresWriteSession(() => Connection.open(this.#options), this.#options.copyRowsMin);
+  }
+
+  openReadSession(): ReadSession {
+    return new PostgresReadSession(() => Connection.open(this.#options));
+  }
+}

@@ -1,0 +1,87 @@
+/** Turns what `pg` throws into a `StoreError` that says what kind of failure it is. */
+import { DatabaseError } from 'pg';
+import { type ErrorScope, HoldfastError, type OperationErrorCode } from '../contract/errors.ts';
+import { type FailureClass, failureClass } from './sqlstate.ts';
+
+const CODE_OF_CLASS: Readonly<Record<FailureClass, OperationErrorCode>> = {
+  row: 'STORE_ROW_REJECTED',
+  transient: 'STORE_UNAVAILABLE',
+  contended: 'STORE_CONTENDED',
+  systemic: 'STORE_UNAVAILABLE',
+};
+
+const SCOPE_OF_CLASS: Readonly<Record<FailureClass, ErrorScope>> = {
+  row: 'command',
+  transient: 'batch',
+  contended: 'batch',
+  systemic: 'dependency',
+};
+
+/** SQLSTATE classes whose repair is a change of configuration, not the return of a server. */
+const MISCONFIGURED_CLASSES = new Set(['28', '3D', '3F', '42']);
+
+export class StoreError extends HoldfastError {
+  override readonly name = 'StoreError';
+  readonly failure: FailureClass;
+  /** `undefined` when the server said nothing: the connection was refused or broke. */
+  readonly sqlstate: string | undefined;
+  readonly constraint: string | undefined;
+  /** Whether the connection is unusable from now on. */
+  readonly connectionLost: boolean;
+
+  constructor(
+    message: string,
+    options: {
+      failure: FailureClass;
+      sqlstate?: string | undefined;
+      constraint?: string | undefined;
+      connectionLost?: boolean;
+      cause?: unknown;
+    },
+  ) {
+    const misconfigured = MISCONFIGURED_CLASSES.has(options.sqlstate?.slice(0, 2) ?? '');
+    super(misconfigured ? 'STORE_MISCONFIGURED' : CODE_OF_CLASS[options.failure], message, {
+      scope: SCOPE_OF_CLASS[options.failure],
+      retryable: options.failure !== 'row',
+      cause: options.cause,
+    });
+    this.failure = options.failure;
+    this.sqlstate = options.sqlstate;
+    this.constraint = options.constraint;
+    this.connectionLost = options.connectionLost ?? false;
+  }
+}
+
+/** SQLSTATEs after which the server has ended, or is about to end, the session. */
+const SESSION_ENDED = new Set(['25P03', '57P01', '57P02', '57P03', '57P05']);
+
+/**
+ * A primary key of ours is taken although the decision, made under the locks, found it free: a writer who bypasses
+ * Holdfast was quicker. Not the row's fault; decided anew it comes out right.
+ */
+function isKeyTaken(error: DatabaseError): boolean {
+  return error.code === '23505' && OWN_PRIMARY_KEYS.has(error.constraint ?? '');
+}
+
+const OWN_PRIMARY_KEYS = new Set([
+  'goverse_objects_pkey',
+  'holdfast_tombstones_pkey',
+  'holdfast_claims_pkey',
+]);
+
+export function toStoreError(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  if (error instanceof DatabaseError && error.code !== undefined) {
+    return new StoreError(error.message, {
+      failure: isKeyTaken(error) ? 'contended' : failureClass(error.code),
+      sqlstate: error.code,
+      constraint: error.constraint,
+      connectionLost:
+        SESSION_ENDED.has(error.code) || error.severity === 'FATAL' || error.severity === 'PANIC',
+      cause: error,
+    });
+  }
+  // Everything else is the connection's: refused, reset, ended, timed out.
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  return new StoreError(message, { failure: 'systemic', connectionLost: true, cause: error });
+}

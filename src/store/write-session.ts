@@ -1,0 +1,110 @@
+/**
+ * One writer's connection and its transactions:
+ * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT.
+ */
+import { applyChanges, isolateRefusedRows, type Staged } from './apply-changes.ts';
+import { compareContents } from './compare-contents.ts';
+import type { Connection } from './connection.ts';
+import { lockSlots } from './lock-slots.ts';
+import { readClaims } from './read-claims.ts';
+import { ReadSession } from './read-session.ts';
+import { readStates } from './read-states.ts';
+import { CREATE_STAGING, stageObjects } from './stage-objects.ts';
+import {
+  type Changes,
+  type Decision,
+  type ObjectRow,
+  RowsRefusedError,
+  type Snapshot,
+  type WriteRequest,
+  type WriteResult,
+  type WriteSession,
+} from './store.ts';
+import { StoreError, toStoreError } from './store-error.ts';
+
+const BEGIN = { text: 'BEGIN' };
+const COMMIT = { text: 'COMMIT' };
+const ROLLBACK = { text: 'ROLLBACK' };
+
+export class PostgresWriteSession extends ReadSession implements WriteSession {
+  readonly #copyRowsMin: number;
+  readonly #staging = new WeakSet<Connection>();
+
+  /** @param copyRowsMin from how many candidate rows on they are sent by COPY. */
+  constructor(open: () => Promise<Connection>, copyRowsMin: number) {
+    super(open);
+    this.#copyRowsMin = copyRowsMin;
+  }
+
+  async write(request: WriteRequest): Promise<WriteResult> {
+    const connection = await this.connection();
+    const byCopy = !request.isolate && request.candidates.length >= this.#copyRowsMin;
+    if (byCopy && !this.#staging.has(connection)) {
+      await connection.query(CREATE_STAGING);
+      this.#staging.add(connection);
+    }
+    try {
+      await connection.query(BEGIN);
+      const staged = byCopy ? await this.#stage(connection, request.candidates) : new Map();
+      const heldSlots = await lockSlots(connection, request.slots);
+      const passes = await this.#decide(connection, request, heldSlots);
+      const rows = request.isolate
+        ? await this.#isolate(connection, passes)
+        : await this.#apply(connection, passes, staged);
+      await connection.query(COMMIT);
+      return { heldSlots, path: byCopy ? 'copy' : 'rows', rows };
+    } catch (error) {
+      await rollBack(connection);
+      throw error instanceof RowsRefusedError ? error : toStoreError(error);
+    }
+  }
+
+  async #stage(connection: Connection, candidates: readonly ObjectRow[]): Promise<Staged> {
+    await stageObjects(connection, candidates);
+    return new Map(candidates.map((row, ord) => [row, ord]));
+  }
+
+  async #decide(
+    connection: Connection,
+    request: WriteRequest,
+    heldSlots: ReadonlySet<number>,
+  ): Promise<readonly Changes[]> {
+    const states = await readStates(connection, request.ids);
+    const claims = request.claims.length > 0 ? await readClaims(connection, request.claims) : new Map();
+    let answers: Map<object, boolean> = new Map();
+    // Each round answers all questions that can be asked so far; an object with n equal versions takes at most n.
+    for (;;) {
+      const snapshot: Snapshot = { heldSlots, states, claims, answers };
+      const decision: Decision = request.decide(snapshot);
+      if (decision.questions === undefined) return decision.passes;
+      answers = new Map([...answers, ...(await compareContents(connection, decision.questions))]);
+    }
+  }
+
+  async #apply(connection: Connection, passes: readonly Changes[], staged: Staged): Promise<number> {
+    let rows = 0;
+    for (const changes of passes) rows += await applyChanges(connection, changes, staged);
+    return rows;
+  }
+
+  async #isolate(connection: Connection, passes: readonly Changes[]): Promise<number> {
+    let rows = 0;
+    for (const changes of passes) {
+      const refused = await isolateRefusedRows(connection, changes);
+      // What later passes would write rests on what was refused here, so it is decided anew without it.
+      if (refused.length > 0) throw new RowsRefusedError(refused);
+      rows += changes.inserts.length + changes.updates.length + changes.deletes.length;
+    }
+    return rows;
+  }
+}
+
+/** Leaves the connection outside any transaction, or unusable; never throws. */
+async function rollBack(connection: Connection): Promise<void> {
+  if (!connection.usable) return;
+  try {
+    await connection.query(ROLLBACK);
+  } catch (error) {
+    if (!(error instanceof StoreError) || connection.usable) connection.destroy();
+  }
+}
