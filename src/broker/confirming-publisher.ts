@@ -8,6 +8,9 @@ import type { BrokerConnection } from './broker-connection.ts';
 import { BrokerError } from './broker-error.ts';
 import { openConfirmChannel, SupervisedChannel } from './supervised-channel.ts';
 
+/** AMQP properties and headers of a message to be published. */
+export type PublishProperties = Options.Publish;
+
 export interface PublisherOptions {
   /** How long a confirm may take before the channel is given up; its messages are then of unknown fate. */
   readonly confirmTimeoutMs: number;
@@ -88,7 +91,7 @@ export class ConfirmingPublisher {
     exchange: string,
     routingKey: string,
     body: Buffer,
-    properties: Options.Publish,
+    properties: PublishProperties,
   ): Promise<PublishResult> {
     const channel = this.#supervised.channel;
     if (channel === undefined) {

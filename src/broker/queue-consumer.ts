@@ -32,7 +32,8 @@ export interface Delivery {
 
 export interface QueueConsumerOptions {
   readonly queue: string;
-  readonly prefetchCount: number;
+  /** Asked at each subscription, so a new channel may have another. */
+  readonly prefetchCount: () => number;
   /** Consumer priority, which decides who is the single active consumer. */
   readonly priority?: number;
   readonly onDelivery: (delivery: Delivery) => void;
@@ -47,6 +48,7 @@ export class QueueConsumer {
   readonly queue: string;
   readonly #options: QueueConsumerOptions;
   readonly #supervised: SupervisedChannel<Channel>;
+  #acks: ChannelAcks | undefined;
 
   constructor(connection: BrokerConnection, options: QueueConsumerOptions) {
     this.queue = options.queue;
@@ -55,7 +57,10 @@ export class QueueConsumer {
       create: openChannel,
       setup: (channel) => this.#subscribe(channel),
       onOpen: () => options.onOpen?.(),
-      onLost: (_channel, error) => options.onLost(error),
+      onLost: (_channel, error) => {
+        if (this.#acks !== undefined) this.#acks.live = false;
+        options.onLost(error);
+      },
       retryDelayMsMin: options.retryDelayMsMin,
       retryDelayMsMax: options.retryDelayMsMax,
     });
@@ -75,16 +80,20 @@ export class QueueConsumer {
 
   /** Gives the queue back and subscribes again. */
   async reopen(): Promise<void> {
+    this.#acks?.flush();
     await this.#supervised.reopen();
   }
 
+  /** Acks what was settled, then closes for ever; the rest returns to the queue. Safe twice, and before start. */
   async close(): Promise<void> {
+    this.#acks?.flush();
     await this.#supervised.close();
   }
 
   async #subscribe(channel: Channel): Promise<void> {
     const acks = new ChannelAcks(channel);
-    await channel.prefetch(this.#options.prefetchCount);
+    this.#acks = acks;
+    await channel.prefetch(this.#options.prefetchCount());
     await channel.consume(
       this.queue,
       (message) => {

@@ -120,9 +120,10 @@ export class SupervisedChannel<Kind extends Channel> {
         throw error;
       });
     });
-    let end = (): void => {};
+    const ending = new AbortController();
+    const end = (): void => ending.abort();
     const ended = new Promise<void>((resolve) => {
-      end = resolve;
+      ending.signal.addEventListener('abort', () => resolve());
     });
     channel.on('close', end);
     // A channel does not always say that its connection is gone.

@@ -43,7 +43,7 @@ const DAY = 24 * HOUR;
 /** AMQP carries the prefetch count in 16 bits; 0 would mean "no limit" or, on quorum queues, 2,000. */
 const PREFETCH_MAX = 65_535;
 
-export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** Names of workers stand in queue names (`<prefix>.replies.<name>`, 255 bytes at most) and in headers. */
 const WORKER_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

@@ -22,7 +22,7 @@ export interface ConfigInput {
 }
 
 /** Where the value of each option came from. */
-export type OptionSources = Readonly<Record<OptionName, OptionSource>>;
+type OptionSources = Readonly<Record<OptionName, OptionSource>>;
 
 /** A configuration and where it came from. */
 export interface Config {

@@ -1,0 +1,166 @@
+/**
+ * The metrics of one process, in a registry of their own. Label values are resolved when it is made, so that recording
+ * is a method call (15 to 100 ns measured), every closed series starts at 0, and no caller can invent a label.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { RejectCode } from '../contract/errors.ts';
+import type { Outcome } from '../contract/reply.ts';
+import {
+  type LoadKind,
+  METRICS,
+  type MetricDefinition,
+  type RetryClass,
+  type WritePath,
+} from './metric-definitions.ts';
+
+interface CounterHandle {
+  /** Counts 1 or `count`; record a batch at once, not one by one. */
+  inc(count?: number): void;
+}
+
+interface GaugeHandle {
+  set(value: number): void;
+  inc(count?: number): void;
+  dec(count?: number): void;
+}
+
+interface HistogramHandle {
+  observe(value: number): void;
+}
+
+interface SwitchHandle {
+  set(on: boolean): void;
+}
+
+export interface Metrics {
+  readonly commands: Readonly<Record<Outcome, CounterHandle>>;
+  readonly commandsInFlight: GaugeHandle;
+  readonly deliveries: CounterHandle;
+  readonly batches: Readonly<Record<WritePath, CounterHandle>>;
+  readonly batchCommands: HistogramHandle;
+  readonly batchRows: HistogramHandle;
+  /** Seconds. */
+  readonly writeDuration: Readonly<Record<WritePath, HistogramHandle>>;
+  /** Seconds. */
+  readonly loadDuration: Readonly<Record<LoadKind, HistogramHandle>>;
+  readonly deadLetters: Readonly<Record<RejectCode, CounterHandle>>;
+  readonly replies: CounterHandle;
+  readonly repliesIgnored: CounterHandle;
+  readonly writeRetries: Readonly<Record<RetryClass, CounterHandle>>;
+  readonly partitionOwned: { set(partitionCount: number, partition: number, owned: boolean): void };
+  readonly brokerConnected: SwitchHandle;
+  readonly storeAvailable: SwitchHandle;
+  readonly versionsAhead: CounterHandle;
+  /** Asked for the age in seconds at every scrape; the latest source given counts. */
+  readonly oldestCommandAge: { readFrom(seconds: () => number): void };
+  /** The `Content-Type` of what `render` returns. */
+  readonly contentType: string;
+  /** Everything in the Prometheus text format. */
+  render(): Promise<string>;
+}
+
+export interface MetricsOptions {
+  /** Of Holdfast. */
+  readonly version: string;
+  /** Whether to add memory, CPU, event loop and garbage collection of the process; true if not given. */
+  readonly processMetrics?: boolean | undefined;
+}
+
+/** New metrics, all at 0, independent of any other instance. */
+export function createMetrics({ version, processMetrics = true }: MetricsOptions): Metrics {
+  const registry = new Registry();
+  let oldestCommandAgeSource: (() => number) | undefined;
+
+  const partitionOwned = gauge(registry, METRICS.partitionOwned);
+  gauge(registry, METRICS.oldestCommandAge, (self) => self.set(oldestCommandAgeSource?.() ?? 0));
+  gauge(registry, METRICS.buildInfo).labels(version).set(1);
+  if (processMetrics) collectDefaultMetrics({ register: registry });
+
+  return {
+    commands: countersBy(registry, METRICS.commands, METRICS.commands.labels.outcome),
+    commandsInFlight: gauge(registry, METRICS.commandsInFlight),
+    deliveries: counter(registry, METRICS.deliveries),
+    batches: countersBy(registry, METRICS.batches, METRICS.batches.labels.path),
+    batchCommands: histogram(registry, METRICS.batchCommands),
+    batchRows: histogram(registry, METRICS.batchRows),
+    writeDuration: histogramsBy(registry, METRICS.writeDuration, METRICS.writeDuration.labels.path),
+    loadDuration: histogramsBy(registry, METRICS.loadDuration, METRICS.loadDuration.labels.kind),
+    deadLetters: countersBy(registry, METRICS.deadLetters, METRICS.deadLetters.labels.code),
+    replies: counter(registry, METRICS.replies),
+    repliesIgnored: counter(registry, METRICS.repliesIgnored),
+    writeRetries: countersBy(registry, METRICS.writeRetries, METRICS.writeRetries.labels.class),
+    partitionOwned: {
+      set: (partitionCount, partition, owned) =>
+        partitionOwned.labels(String(partitionCount), String(partition)).set(owned ? 1 : 0),
+    },
+    brokerConnected: switchOf(gauge(registry, METRICS.brokerConnected)),
+    storeAvailable: switchOf(gauge(registry, METRICS.storeAvailable)),
+    versionsAhead: counter(registry, METRICS.versionsAhead),
+    oldestCommandAge: {
+      readFrom: (seconds) => {
+        oldestCommandAgeSource = seconds;
+      },
+    },
+    contentType: registry.contentType,
+    render: () => registry.metrics(),
+  };
+}
+
+function settings(registry: Registry, { name, help, labels }: MetricDefinition) {
+  return { name, help, labelNames: Object.keys(labels), registers: [registry] };
+}
+
+function counter(registry: Registry, definition: MetricDefinition): Counter {
+  return new Counter(settings(registry, definition));
+}
+
+function gauge(registry: Registry, definition: MetricDefinition, collect?: (self: Gauge) => void): Gauge {
+  if (collect === undefined) return new Gauge(settings(registry, definition));
+  return new Gauge({
+    ...settings(registry, definition),
+    collect() {
+      collect(this);
+    },
+  });
+}
+
+function histogram(registry: Registry, definition: MetricDefinition): Histogram {
+  return new Histogram({ ...settings(registry, definition), buckets: [...(definition.buckets ?? [])] });
+}
+
+function countersBy<Value extends string>(
+  registry: Registry,
+  definition: MetricDefinition,
+  values: readonly Value[],
+): Record<Value, CounterHandle> {
+  const parent = counter(registry, definition);
+  return resolve(values, (value) => {
+    const child = parent.labels(value);
+    child.inc(0);
+    return child;
+  });
+}
+
+function histogramsBy<Value extends string>(
+  registry: Registry,
+  definition: MetricDefinition,
+  values: readonly Value[],
+): Record<Value, HistogramHandle> {
+  const parent = histogram(registry, definition);
+  const [label = ''] = Object.keys(definition.labels);
+  return resolve(values, (value) => {
+    parent.zero({ [label]: value });
+    return parent.labels(value);
+  });
+}
+
+function switchOf(target: Gauge): SwitchHandle {
+  return { set: (on) => target.set(on ? 1 : 0) };
+}
+
+function resolve<Value extends string, Handle>(
+  values: readonly Value[],
+  handleOf: (value: Value) => Handle,
+): Record<Value, Handle> {
+  return Object.fromEntries(values.map((value) => [value, handleOf(value)])) as Record<Value, Handle>;
+}

@@ -1,0 +1,167 @@
+/**
+ * What was delivered and is not being worked on yet, by partition, and the taking of batches from it.
+ *
+ * Natural batching: no timer. A free writer takes what is there; while it writes, the next batch gathers. A partition
+ * is with one writer at a time, so its order holds; writers that are free together share the waiting partitions.
+ */
+import type { PartitionKey, WorkFrame } from './work-frame.ts';
+
+export interface BacklogOptions {
+  readonly batchCommandsMax: number;
+  readonly batchBytesMax: number;
+  readonly documentBytesMax: number;
+}
+
+/** The frames of one partition. */
+export class PartitionBacklog {
+  readonly key: PartitionKey;
+  /** In queue order. */
+  frames: WorkFrame[] = [];
+  /** With a writer. */
+  busy = false;
+  /** Set aside until then (performance.now()), because somebody else holds its locks. */
+  notBeforeMs = 0;
+
+  constructor(key: PartitionKey) {
+    this.key = key;
+  }
+}
+
+/** What one writer works on. */
+export interface Batch {
+  readonly partitions: readonly PartitionBacklog[];
+  /** In queue order within each partition. */
+  readonly frames: readonly WorkFrame[];
+}
+
+export class Backlog {
+  readonly #options: BacklogOptions;
+  readonly #partitions: PartitionBacklog[] = [];
+  /** Writers that wait for work. */
+  readonly #waiting: ((batch: Batch | undefined) => void)[] = [];
+  #nextFirst = 0;
+  #scheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(options: BacklogOptions) {
+    this.#options = options;
+  }
+
+  /** Makes room for a partition; frames are added to what is returned. */
+  partition(key: PartitionKey): PartitionBacklog {
+    const partition = new PartitionBacklog(key);
+    this.#partitions.push(partition);
+    return partition;
+  }
+
+  add(partition: PartitionBacklog, frame: WorkFrame): void {
+    if (this.#ended) return;
+    partition.frames.push(frame);
+    this.#schedule();
+  }
+
+  /** Forgets the frames whose channel is gone: they have returned to their queue. Returns them. */
+  dropReturned(partition: PartitionBacklog): WorkFrame[] {
+    const returned = partition.frames.filter((frame) => !frame.delivery.live());
+    if (returned.length > 0) partition.frames = partition.frames.filter((frame) => frame.delivery.live());
+    return returned;
+  }
+
+  /** The next batch, as soon as there is something to do; `undefined` after `end`. */
+  async take(): Promise<Batch | undefined> {
+    if (this.#ended) return undefined;
+    return await new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#schedule();
+    });
+  }
+
+  /** Gives a batch's partitions back; frames that could not be done come first again, in order. */
+  release(batch: Batch, notDone: readonly WorkFrame[] = [], setAsideMs = 0): void {
+    const again = new Set(notDone.filter((frame) => frame.delivery.live()));
+    for (const partition of batch.partitions) {
+      partition.busy = false;
+      const own = batch.frames.filter((frame) => frame.key === partition.key && again.has(frame));
+      if (own.length === 0 || this.#ended) continue;
+      partition.frames = [...own, ...partition.frames];
+      partition.notBeforeMs = performance.now() + setAsideMs;
+    }
+    this.#schedule();
+  }
+
+  /**
+   * Gives out nothing any more. What waits is forgotten, and what still comes is not taken: it returns to its queue,
+   * in order, when the channels close.
+   */
+  end(): void {
+    this.#ended = true;
+    for (const partition of this.#partitions) partition.frames = [];
+    for (const give of this.#waiting.splice(0)) give(undefined);
+  }
+
+  /** Frames that wait, and those set aside. */
+  get frameCount(): number {
+    return this.#partitions.reduce((sum, { frames }) => sum + frames.length, 0);
+  }
+
+  /** Serves the waiting writers after this turn, in which more of the same network read may still arrive. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#serve();
+    });
+  }
+
+  #serve(): void {
+    clearTimeout(this.#timer);
+    const now = performance.now();
+    while (this.#waiting.length > 0) {
+      const waiting = this.#partitions.filter(({ busy, frames }) => !busy && frames.length > 0);
+      const ready = waiting.filter(({ notBeforeMs }) => notBeforeMs <= now);
+      if (ready.length === 0) {
+        if (waiting.length > 0) this.#serveLater(Math.min(...waiting.map((p) => p.notBeforeMs)) - now);
+        return;
+      }
+      const share = Math.ceil(ready.length / this.#waiting.length);
+      this.#nextFirst += share;
+      const chosen = Array.from({ length: share }, (_, i) => ready[(this.#nextFirst + i) % ready.length]);
+      this.#waiting.shift()?.(this.#gather(chosen.filter((partition) => partition !== undefined)));
+    }
+  }
+
+  #serveLater(delayMs: number): void {
+    this.#timer = setTimeout(() => this.#serve(), Math.max(1, delayMs));
+  }
+
+  /** Takes one frame of each partition in turn until the batch is full, so that none starves. */
+  #gather(partitions: PartitionBacklog[]): Batch {
+    const { batchCommandsMax, batchBytesMax, documentBytesMax } = this.#options;
+    const frames: WorkFrame[] = [];
+    let commands = 0;
+    let bytes = 0;
+    const taken = partitions.map(() => 0);
+    for (let progress = true; progress && commands < batchCommandsMax && bytes < batchBytesMax; ) {
+      progress = false;
+      for (const [index, partition] of partitions.entries()) {
+        const frame = partition.frames[taken[index] ?? 0];
+        if (frame === undefined || commands >= batchCommandsMax || bytes >= batchBytesMax) continue;
+        frame.decode(documentBytesMax);
+        frames.push(frame);
+        commands += frame.commandCount;
+        bytes += frame.delivery.body.length;
+        taken[index] = (taken[index] ?? 0) + 1;
+        progress = true;
+      }
+    }
+    const used = partitions.filter((partition, index) => {
+      const count = taken[index] ?? 0;
+      if (count > 0) partition.frames.splice(0, count);
+      partition.busy = count > 0;
+      return count > 0;
+    });
+    return { partitions: used, frames };
+  }
+}

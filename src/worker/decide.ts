@@ -1,0 +1,281 @@
+/**
+ * Decides what a batch writes and what becomes of each of its commands, from the states read under the slot locks.
+ * Pure.
+ *
+ * The commands of an object are taken in queue order, each against the state that the ones before it left, so the
+ * result is that of applying them one by one. What is written is less: consecutive plain writes of one epoch are a
+ * fold, of which only the newest is written; the others are `superseded` by it. A fold is closed by everything whose
+ * outcome rests on the commands before it having been stored, not only overtaken: a claim, an `ifVersion`, a change
+ * of epoch, a refusal by epoch, an equal version with other content. Then the newest so far is written in a pass of
+ * its own, and if the database refuses it, the batch is decided anew without it.
+ */
+import { INTEGER_MAX } from '../contract/limits.ts';
+import {
+  type Changes,
+  type ContentQuestion,
+  claimKey,
+  type Decision,
+  NEVER_STORED,
+  type ObjectRow,
+  type Snapshot,
+  type StoredState,
+  type TombstoneRow,
+} from '../store/store.ts';
+import {
+  type BatchClaim,
+  type BatchCommand,
+  type BatchWrite,
+  isClaim,
+  isSave,
+  type Verdict,
+} from './batch-command.ts';
+
+export interface BatchDecision {
+  readonly decision: Decision;
+  /** One for each command that is neither refused nor in a held slot, once there are no questions left. */
+  readonly verdicts: ReadonlyMap<BatchCommand, Verdict>;
+  /** Which command each written row stands for, to name the one that the database refuses. */
+  readonly owners: ReadonlyMap<ObjectRow | TombstoneRow, BatchWrite>;
+}
+
+/**
+ * @param objects the commands of each object, by id, in queue order.
+ * @param refused commands that the database has refused: they count as never sent.
+ */
+export function decideBatch(
+  objects: ReadonlyMap<string, readonly BatchCommand[]>,
+  snapshot: Snapshot,
+  refused: ReadonlySet<BatchCommand>,
+): BatchDecision {
+  const sink = new DecisionSink();
+  for (const [id, commands] of objects) {
+    const slot = commands[0]?.slot;
+    if (slot === undefined || snapshot.heldSlots.has(slot)) continue;
+    new ObjectDecider(id, snapshot, sink).decide(commands, refused);
+  }
+  const { questions, passes, verdicts, owners } = sink;
+  return { decision: questions.length > 0 ? { questions } : { passes }, verdicts, owners };
+}
+
+class DecisionSink {
+  readonly questions: ContentQuestion[] = [];
+  readonly passes: Changes[] = [];
+  readonly verdicts = new Map<BatchCommand, Verdict>();
+  readonly owners = new Map<ObjectRow | TombstoneRow, BatchWrite>();
+
+  pass(index: number): Changes {
+    const existing = this.passes[index];
+    if (existing !== undefined) return existing;
+    const created: Changes = {
+      inserts: [],
+      updates: [],
+      deletes: [],
+      tombstones: [],
+      epochs: [],
+      claims: [],
+      revived: [],
+    };
+    this.passes[index] = created;
+    return created;
+  }
+}
+
+/** The decision for one object. */
+class ObjectDecider {
+  readonly #id: string;
+  readonly #snapshot: Snapshot;
+  readonly #sink: DecisionSink;
+  /** The state the commands so far leave. */
+  #live: boolean;
+  #version: number;
+  #epoch: number;
+  /** Where the content of the live state comes from. */
+  #content: 'stored' | ObjectRow = 'stored';
+  /** What the database will have when the open fold is written. */
+  #base: StoredState;
+  /** The open fold: applied writes and those that they supersede, in order, and what is folded of them. */
+  #fold: BatchWrite[] = [];
+  #survivor: BatchWrite | undefined;
+  #nextRcseq = 0;
+  #recreated = false;
+  #passIndex = 0;
+  #granted: Map<string, number> | undefined;
+
+  constructor(id: string, snapshot: Snapshot, sink: DecisionSink) {
+    this.#id = id;
+    this.#snapshot = snapshot;
+    this.#sink = sink;
+    this.#base = snapshot.states.get(id) ?? NEVER_STORED;
+    this.#live = this.#base.live;
+    this.#version = this.#base.version;
+    this.#epoch = this.#base.epoch;
+  }
+
+  decide(commands: readonly BatchCommand[], refused: ReadonlySet<BatchCommand>): void {
+    for (const item of commands) {
+      if (refused.has(item)) continue;
+      if (isClaim(item)) this.#claim(item);
+      // An open question leaves the state behind it unknown; the whole batch is decided again with its answer.
+      else if (!this.#write(item)) return;
+    }
+    this.#closeFold();
+  }
+
+  #write(item: BatchWrite): boolean {
+    const { version, epoch, ifVersion } = item.command;
+    if (epoch < this.#epoch) {
+      this.#closeFold();
+      this.#judge(item, 'fenced');
+    } else if (version === this.#version) {
+      return this.#writeEqualVersion(item);
+    } else if (ifVersion !== undefined) {
+      this.#closeFold();
+      if (!this.#meets(ifVersion)) {
+        this.#judge(item, 'conflict');
+      } else if (version < this.#version) {
+        this.#judge(item, 'superseded');
+      } else {
+        this.#apply(item);
+        this.#closeFold();
+      }
+    } else if (version < this.#version) {
+      if (this.#survivor === undefined) this.#judge(item, 'superseded');
+      else this.#fold.push(item);
+    } else {
+      if (epoch !== this.#epoch) this.#closeFold();
+      this.#apply(item);
+    }
+    return true;
+  }
+
+  /** Returns false if it must be asked first whether the content is the same. */
+  #writeEqualVersion(item: BatchWrite): boolean {
+    const same = this.#hasContentOf(item);
+    if (same === undefined) return false;
+    if (same && this.#survivor !== undefined) {
+      this.#fold.push(item);
+    } else if (same) {
+      this.#judge(item, 'applied');
+    } else {
+      this.#closeFold();
+      this.#judge(item, 'conflict');
+    }
+    return true;
+  }
+
+  /** Whether the present state is what `item` would make it; `undefined` if only the database can tell. */
+  #hasContentOf(item: BatchWrite): boolean | undefined {
+    if (!isSave(item)) return !this.#live;
+    if (!this.#live) return false;
+    const against = this.#content;
+    if (against !== 'stored') {
+      if (against.type !== item.row.type) return false;
+      if (haveSameBytes(against, item.row)) return true;
+    }
+    const answer = this.#snapshot.answers.get(item);
+    if (answer === undefined) this.#sink.questions.push({ asker: item, row: item.row, against });
+    return answer;
+  }
+
+  #meets(ifVersion: number): boolean {
+    return ifVersion === 0 ? !this.#live : this.#live && this.#version === ifVersion;
+  }
+
+  #apply(item: BatchWrite): void {
+    this.#fold.push(item);
+    this.#survivor = item;
+    this.#version = item.command.version;
+    this.#epoch = item.command.epoch;
+    if (isSave(item)) {
+      this.#live = true;
+      this.#content = item.row;
+      this.#nextRcseq = Math.max(this.#nextRcseq, item.row.nextRcseq);
+    } else {
+      this.#live = false;
+      this.#nextRcseq = 0;
+      this.#recreated = true;
+    }
+  }
+
+  #claim(item: BatchClaim): void {
+    const { claim, epoch: proposed } = item.command;
+    const known = this.#snapshot.claims.get(claimKey(this.#id, claim)) ?? this.#granted?.get(claim);
+    if (known !== undefined) {
+      this.#sink.verdicts.set(item, { outcome: 'claimed', epoch: known });
+      return;
+    }
+    this.#closeFold();
+    const epoch = Math.max(this.#epoch + 1, proposed);
+    if (epoch > INTEGER_MAX) {
+      this.#sink.verdicts.set(item, { outcome: 'exhausted' });
+      return;
+    }
+    this.#granted ??= new Map();
+    this.#granted.set(claim, epoch);
+    this.#epoch = epoch;
+    const changes = this.#nextPass();
+    changes.claims.push({ id: this.#id, claim, epoch });
+    if (this.#live) changes.epochs.push({ id: this.#id, epoch });
+    else changes.tombstones.push({ id: this.#id, version: this.#version, epoch });
+    this.#base = { live: this.#live, version: this.#version, epoch, tombstone: !this.#live };
+    this.#sink.verdicts.set(item, { outcome: 'claimed', epoch });
+  }
+
+  /** Writes the newest of the open fold, and settles all of it. */
+  #closeFold(): void {
+    const survivor = this.#survivor;
+    if (survivor === undefined) return;
+    this.#emit(survivor, this.#nextPass());
+    const { version, epoch } = survivor.command;
+    for (const item of this.#fold) {
+      const outcome = item.command.version === version ? 'applied' : 'superseded';
+      this.#sink.verdicts.set(item, { outcome, version, epoch });
+    }
+    this.#base = { live: this.#live, version, epoch, tombstone: !this.#live };
+    this.#fold = [];
+    this.#survivor = undefined;
+    this.#nextRcseq = 0;
+    this.#recreated = false;
+  }
+
+  #emit(survivor: BatchWrite, changes: Changes): void {
+    const base = this.#base;
+    if (!isSave(survivor)) {
+      const { version, epoch } = survivor.command;
+      const tombstone: TombstoneRow = { id: this.#id, version, epoch };
+      (base.live ? changes.deletes : changes.tombstones).push(tombstone);
+      this.#sink.owners.set(tombstone, survivor);
+      return;
+    }
+    // A staged row is recognised by identity, so it is only replaced where the fold raised its call sequence.
+    const folded = survivor.row.nextRcseq === this.#nextRcseq;
+    const row = folded ? survivor.row : { ...survivor.row, nextRcseq: this.#nextRcseq };
+    if (base.live) changes.updates.push({ row, recreated: this.#recreated });
+    else changes.inserts.push(row);
+    if (base.tombstone) changes.revived.push(this.#id);
+    this.#sink.owners.set(row, survivor);
+  }
+
+  #judge(item: BatchWrite, outcome: 'applied' | 'superseded' | 'fenced' | 'conflict'): void {
+    this.#sink.verdicts.set(item, { outcome, version: this.#version, epoch: this.#epoch });
+  }
+
+  #nextPass(): Changes {
+    const changes = this.#sink.pass(this.#passIndex);
+    this.#passIndex += 1;
+    return changes;
+  }
+}
+
+function haveSameBytes(one: ObjectRow, other: ObjectRow): boolean {
+  return (
+    one.documentEnd - one.documentStart === other.documentEnd - other.documentStart &&
+    one.body.compare(
+      other.body,
+      other.documentStart,
+      other.documentEnd,
+      one.documentStart,
+      one.documentEnd,
+    ) === 0
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * The order in which a worker stops.
+ *
+ * 1. Report not ready, so that nobody counts on it.
+ * 2. Take nothing more from the backlog. Consumers are not cancelled: that would break the order of their queues.
+ * 3. Let the writers and the load responder finish what they are at: commit, letters, replies, settle. At the deadline
+ *    cut the database connections; what was not committed is not acked.
+ * 4. Close the consumers' channels: acks go out first, everything else returns to its queue, in order.
+ * 5. Close the publishers: a channel's close is answered behind everything published on it.
+ * 6. Close the connections, then the HTTP server, which until here could be asked why it takes so long.
+ */
+
+export interface DrainSteps {
+  readonly reportNotReady: () => void;
+  readonly endBacklog: () => void;
+  /** Resolves when the writers and the load responder have ended. */
+  readonly finishWork: () => Promise<void>;
+  /** Makes `finishWork` resolve soon, whatever it waits for. */
+  readonly abandonWork: () => Promise<void>;
+  readonly closeConsumers: () => Promise<void>;
+  readonly closePublishers: () => Promise<void>;
+  readonly closeConnections: () => Promise<void>;
+  readonly closeHttpServer: () => Promise<void>;
+}
+
+/** Stops in order; returns whether the work was finished within the deadline. Never throws. */
+export async function drain(steps: DrainSteps, drainTimeoutMs: number): Promise<boolean> {
+  steps.reportNotReady();
+  steps.endBacklog();
+  const finished = steps.finishWork();
+  let timer: NodeJS.Timeout | undefined;
+  const inTime = await Promise.race([
+    finished.then(() => true),
+    new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), drainTimeoutMs);
+    }),
+  ]);
+  clearTimeout(timer);
+  if (!inTime) {
+    await steps.abandonWork();
+    await finished;
+  }
+  await steps.closeConsumers();
+  await steps.closePublishers();
+  await steps.closeConnections();
+  await steps.closeHttpServer();
+  return inTime;
+}

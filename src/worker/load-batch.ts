@@ -1,0 +1,48 @@
+/** Answers the ordered loads of a batch, after everything before them is committed. */
+import type { ReadSession } from '../store/store.ts';
+import { StoreError, toStoreError } from '../store/store-error.ts';
+import { expired, isExpired, loadAnswer, type ObjectReader, unreadable } from './load-answers.ts';
+import { reject, type WorkEntry, type WorkFrame } from './work-frame.ts';
+import type { WriteRetry } from './write-retry.ts';
+
+/** Refuses what nobody waits for any more, before anything is written or read for it: a claim, too. */
+export function rejectExpired(frames: readonly WorkFrame[]): void {
+  for (const { entries } of frames) {
+    for (const work of entries) {
+      if (work.load !== undefined && work.answer === undefined && isExpired(work.load.deadline)) {
+        reject(work, { error: expired() });
+      }
+    }
+  }
+}
+
+/** @throws StoppedError if the worker stops before the database can be read. */
+export async function loadBatch(
+  frames: readonly WorkFrame[],
+  session: ReadSession,
+  reader: ObjectReader,
+  retry: WriteRetry,
+): Promise<number> {
+  const works = frames.flatMap(({ entries }) =>
+    entries.filter((work) => work.load !== undefined && work.answer === undefined),
+  );
+  let left = works;
+  while (left.length > 0) {
+    const wanted = left.map(({ load }) => ({ id: load?.id ?? '', document: load?.document ?? true }));
+    const asked = left;
+    try {
+      await reader.read(session, wanted, (index, result) => answer(asked[index], result));
+      retry.succeeded();
+    } catch (error) {
+      await retry.failed(toStoreError(error));
+    }
+    left = left.filter((work) => work.answer === undefined);
+  }
+  return works.length;
+}
+
+function answer(work: WorkEntry | undefined, result: Parameters<typeof loadAnswer>[0] | StoreError): void {
+  if (work === undefined) return;
+  if (result instanceof StoreError) reject(work, { error: unreadable(result), storeError: result });
+  else work.answer = loadAnswer(result, work.claimedEpoch);
+}

@@ -1,0 +1,189 @@
+/**
+ * Answers unordered loads and lists at once from what is committed. No timer: a free connection takes all loads that
+ * wait; while it reads, the next gather.
+ */
+import { backoffMs, pause } from '../broker/backoff.ts';
+import type { Delivery } from '../broker/queue-consumer.ts';
+import type { ListCommand, LoadCommand } from '../contract/command.ts';
+import { ContractError } from '../contract/errors.ts';
+import { decodeFrame } from '../contract/frame.ts';
+import type { ReadSession } from '../store/store.ts';
+import { StoreError, toStoreError } from '../store/store-error.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { expired, isExpired, loadAnswer, type ObjectReader, unreadable } from './load-answers.ts';
+import { type AnsweredEntry, type AnsweredFrame, type SettleContext, settleFrame } from './settle-frame.ts';
+import { type Rejection, rejectionLine } from './work-frame.ts';
+import { StoppedError } from './write-retry.ts';
+
+export interface LoadResponderOptions {
+  readonly openSession: () => ReadSession;
+  readonly connections: number;
+  readonly reader: () => ObjectReader;
+  readonly settle: SettleContext;
+  readonly metrics: Metrics;
+  readonly retryDelayMsMin: number;
+  readonly retryDelayMsMax: number;
+  /** Aborts when the drain deadline has passed. */
+  readonly signal: AbortSignal;
+  readonly onStoreError: (error: StoreError) => void;
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Most loads answered together; the rest waits for the next free connection. */
+const LOADS_MAX = 1_000;
+
+interface Request extends AnsweredFrame {
+  readonly entries: RequestEntry[];
+  rejection: Rejection | undefined;
+}
+
+interface RequestEntry extends AnsweredEntry {
+  answer: AnsweredEntry['answer'];
+  rejection: Rejection | undefined;
+  listed: AnsweredEntry['listed'];
+}
+
+export class LoadResponder {
+  readonly #options: LoadResponderOptions;
+  #waiting: Request[] = [];
+  #wake: (() => void)[] = [];
+  #ended = false;
+  #lanes: Promise<void> | undefined;
+
+  constructor(options: LoadResponderOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { connections } = this.#options;
+    this.#lanes ??= Promise.all(Array.from({ length: connections }, () => this.#runLane())).then(() => {});
+  }
+
+  add(delivery: Delivery): void {
+    this.#waiting.push(toRequest(delivery));
+    setImmediate(() => this.#wake.shift()?.());
+  }
+
+  /** The channel is gone: what waits has returned to the queue. */
+  dropReturned(): void {
+    this.#waiting = this.#waiting.filter(({ delivery }) => delivery.live());
+  }
+
+  /** Answers what waits, then ends. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    for (const wake of this.#wake.splice(0)) wake();
+    await this.#lanes;
+  }
+
+  async #runLane(): Promise<void> {
+    const session = this.#options.openSession();
+    const reader = this.#options.reader();
+    for (;;) {
+      if (this.#waiting.length === 0) {
+        if (this.#ended) break;
+        await new Promise<void>((resolve) => {
+          this.#wake.push(resolve);
+        });
+        continue;
+      }
+      try {
+        await this.#answer(this.#take(), session, reader);
+      } catch (error) {
+        if (error instanceof StoppedError) break;
+        this.#options.onBug(error);
+        break;
+      }
+    }
+    await session.close();
+  }
+
+  #take(): Request[] {
+    let loads = 0;
+    let count = 0;
+    for (const { entries } of this.#waiting) {
+      if (count > 0 && loads + entries.length > LOADS_MAX) break;
+      loads += entries.length;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #answer(requests: readonly Request[], session: ReadSession, reader: ObjectReader): Promise<void> {
+    const { retryDelayMsMin, retryDelayMsMax, signal, onStoreError, settle } = this.#options;
+    for (let retry = 0; ; retry += 1) {
+      const open = openEntries(requests);
+      if (open.length === 0) break;
+      try {
+        await this.#read(open, session, reader);
+      } catch (error) {
+        const storeError = toStoreError(error);
+        onStoreError(storeError);
+        await pause(backoffMs(retry, retryDelayMsMin, retryDelayMsMax), signal);
+        if (signal.aborted) throw new StoppedError('the worker was stopped before the loads could be read');
+      }
+    }
+    await Promise.all(requests.map((request) => settleFrame(request, settle)));
+  }
+
+  async #read(open: readonly OpenEntry[], session: ReadSession, reader: ObjectReader): Promise<void> {
+    const { metrics } = this.#options;
+    const loads = open.filter((item): item is OpenEntry<LoadCommand> => item.command.action === 'load');
+    const lists = open.filter((item): item is OpenEntry<ListCommand> => item.command.action === 'list');
+    const startedAt = performance.now();
+    const wanted = loads.map(({ command: { id, document } }) => ({ id, document }));
+    await reader.read(session, wanted, (index, result) => {
+      const entry = loads[index]?.entry;
+      if (entry === undefined) return;
+      if (result instanceof StoreError) reject(entry, { error: unreadable(result), storeError: result });
+      else entry.answer = loadAnswer(result);
+    });
+    if (loads.length > 0) metrics.loadDuration.committed.observe((performance.now() - startedAt) / 1_000);
+    for (const { entry, command } of lists) {
+      const listedAt = performance.now();
+      const objects = await session.list(command);
+      entry.listed = objects.map((object) => loadAnswer(object));
+      metrics.loadDuration.list.observe((performance.now() - listedAt) / 1_000);
+    }
+  }
+}
+
+interface OpenEntry<Command = LoadCommand | ListCommand> {
+  readonly entry: RequestEntry;
+  readonly command: Command;
+}
+
+/** What is still to be read; what nobody waits for any more is refused here. */
+function openEntries(requests: readonly Request[]): OpenEntry[] {
+  const open: OpenEntry[] = [];
+  for (const { entries } of requests) {
+    for (const entry of entries) {
+      const command = entry.entry.command;
+      if (command === undefined || entry.answer !== undefined || entry.listed !== undefined) continue;
+      if (command.action !== 'load' && command.action !== 'list') continue;
+      if (isExpired(command.deadline)) reject(entry, { error: expired() });
+      else open.push({ entry, command });
+    }
+  }
+  return open;
+}
+
+function toRequest(delivery: Delivery): Request {
+  const request: Request = { delivery, key: undefined, rejection: undefined, entries: [] };
+  try {
+    for (const entry of decodeFrame(delivery.type, delivery.body, { place: 'loads' })) {
+      const work: RequestEntry = { entry, answer: undefined, rejection: undefined, listed: undefined };
+      if (entry.rejected !== undefined) reject(work, { error: entry.rejected.error });
+      request.entries.push(work);
+    }
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    request.rejection = { error };
+  }
+  return request;
+}
+
+function reject(entry: RequestEntry, rejection: Rejection): void {
+  entry.answer = { line: rejectionLine(entry.entry, rejection.error) };
+  entry.rejection = rejection;
+}

@@ -1,0 +1,133 @@
+/** One delivery of a partition on its way through the pipeline: bytes, then entries, then an answer for each. */
+import type { Delivery } from '../broker/queue-consumer.ts';
+import type { LoadCommand, PartitionCommand } from '../contract/command.ts';
+import { ContractError } from '../contract/errors.ts';
+import { decodeFrame, type Entry } from '../contract/frame.ts';
+import { lockSlotOf, partitionOfShard, shardOf } from '../contract/partition.ts';
+import type { ReplyItem, ReplyLine } from '../contract/reply.ts';
+import type { StoreError } from '../store/store-error.ts';
+import type { BatchCommand } from './batch-command.ts';
+
+/** Why a command, or a whole frame, was rejected. */
+export interface Rejection {
+  readonly error: ContractError;
+  /** Set where it was the database that refused. */
+  readonly storeError?: StoreError | undefined;
+  readonly attempts?: number | undefined;
+}
+
+/** One command of a frame. */
+export interface WorkEntry {
+  readonly entry: Entry<PartitionCommand>;
+  /** Lock slot of the object; `undefined` where no valid command names one. */
+  readonly slot: number | undefined;
+  /** Set for writes and claims: what the batch decides about. */
+  readonly item: BatchCommand | undefined;
+  /** Set for loads, claims included: what is read after the commit. */
+  readonly load: LoadCommand | undefined;
+  /** Set exactly once. */
+  answer: ReplyItem | undefined;
+  /** The epoch a claim was given, once that is committed. */
+  claimedEpoch: number | undefined;
+  rejection: Rejection | undefined;
+}
+
+export interface PartitionKey {
+  readonly partitionCount: number;
+  readonly partition: number;
+}
+
+export class WorkFrame {
+  readonly delivery: Delivery;
+  readonly key: PartitionKey;
+  /** One for each command; empty before `decode`, and where the whole frame was rejected. */
+  entries: readonly WorkEntry[] = [];
+  /** Set where the whole frame was rejected. */
+  rejection: Rejection | undefined;
+  #decoded = false;
+
+  constructor(delivery: Delivery, key: PartitionKey) {
+    this.delivery = delivery;
+    this.key = key;
+  }
+
+  /** Commands that this frame counts as; a rejected frame counts as one. */
+  get commandCount(): number {
+    return this.rejection === undefined ? this.entries.length : 1;
+  }
+
+  /** Reads the frame. Safe twice. */
+  decode(documentBytesMax: number): void {
+    if (this.#decoded) return;
+    this.#decoded = true;
+    try {
+      const { type, body } = this.delivery;
+      const entries = decodeFrame(type, body, { place: 'partition', documentBytesMax });
+      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key));
+    } catch (error) {
+      if (!(error instanceof ContractError)) throw error;
+      this.rejection = { error };
+    }
+  }
+}
+
+function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: PartitionKey): WorkEntry {
+  if (entry.rejected !== undefined) {
+    return rejected(entry, entry.rejected.error);
+  }
+  const command = entry.command;
+  const shard = shardOf(command.id);
+  if (partitionOfShard(shard, key.partitionCount) !== key.partition) {
+    const own = `${key.partitionCount}.${partitionOfShard(shard, key.partitionCount)}`;
+    return rejected(entry, new ContractError('WRONG_PARTITION', `the object belongs into partition ${own}`));
+  }
+  const slot = lockSlotOf(shard);
+  const base = { entry, slot, answer: undefined, claimedEpoch: undefined, rejection: undefined };
+  switch (command.action) {
+    case 'save': {
+      const { id, type, version, epoch, nextRcseq = 0 } = command;
+      const { documentStart, documentEnd } = entry;
+      const row = { id, type, version, epoch, nextRcseq, body, documentStart, documentEnd };
+      return { ...base, item: { command, row, slot }, load: undefined };
+    }
+    case 'delete':
+      return { ...base, item: { command, slot }, load: undefined };
+    case 'load': {
+      const { claim } = command;
+      const item = claim === undefined ? undefined : { command: { ...command, claim }, slot };
+      return { ...base, item, load: command };
+    }
+    default:
+      return command satisfies never;
+  }
+}
+
+function rejected(entry: Entry<PartitionCommand>, error: ContractError): WorkEntry {
+  const work: WorkEntry = {
+    entry,
+    slot: undefined,
+    item: undefined,
+    load: undefined,
+    answer: undefined,
+    claimedEpoch: undefined,
+    rejection: undefined,
+  };
+  reject(work, { error });
+  return work;
+}
+
+/** Rejects a command: its answer, and the reason for its dead letter. */
+export function reject(work: WorkEntry, rejection: Rejection): void {
+  work.answer = { line: rejectionLine(work.entry, rejection.error) };
+  work.rejection = rejection;
+}
+
+/** The answer to a rejected command, with its id where one could be read. */
+export function rejectionLine(
+  { command, rejected: invalid }: Entry,
+  { code, message }: ContractError,
+): ReplyLine {
+  const subject = command ?? invalid;
+  const id = subject !== undefined && 'id' in subject ? subject.id : undefined;
+  return { ...(id === undefined ? {} : { id }), outcome: 'rejected', code, message };
+}

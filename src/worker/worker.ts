@@ -1,0 +1,340 @@
+/** A worker replica: wires the stages together, starts them, and stops them in order. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { BrokerConnection } from '../broker/broker-connection.ts';
+import { ConfirmingPublisher } from '../broker/confirming-publisher.ts';
+import { QueueConsumer } from '../broker/queue-consumer.ts';
+import { ReplyPublisher } from '../broker/reply-publisher.ts';
+import type { Options } from '../config/options.ts';
+import { commandsQueue, type Names, namesFor } from '../contract/names.ts';
+import type { ConnectionOptions } from '../store/connection.ts';
+import { PostgresStore } from '../store/postgres-store.ts';
+import type { Store, WriteSession } from '../store/store.ts';
+import type { StoreError } from '../store/store-error.ts';
+import { Health, WORKER_CONDITIONS, type WorkerCondition } from '../telemetry/health.ts';
+import { type HttpServer, startHttpServer } from '../telemetry/http-server.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import { Backlog } from './backlog.ts';
+import { DeadLetterPublisher } from './dead-letter-publisher.ts';
+import { drain } from './drain.ts';
+import { InFlight } from './in-flight.ts';
+import { ObjectReader } from './load-answers.ts';
+import { LoadResponder } from './load-responder.ts';
+import { PartitionConsumer } from './partition-consumer.ts';
+import { prepareSchema, prepareTopology } from './prepare.ts';
+import { ReplySender } from './reply-sender.ts';
+import type { SettleContext } from './settle-frame.ts';
+import { WriteRetry } from './write-retry.ts';
+import { runWriter } from './writer.ts';
+
+export interface WorkerOptions {
+  readonly options: Options;
+  readonly logger: Logger;
+  /** Of Holdfast, for the build information. */
+  readonly version: string;
+  /** Whether somebody chose the HTTP address; if not, and it is taken, the next free port is used. */
+  readonly httpAddressGiven?: boolean;
+  /** Run missing migrations; true if not given. */
+  readonly migrate?: boolean;
+  /** Declare exchanges and queues; true if not given. */
+  readonly declare?: boolean;
+  /** Told, once, of an error behind which the worker cannot go on: end the process and let it be started anew. */
+  readonly onFatal?: (error: unknown) => void;
+}
+
+export class Worker {
+  readonly name: string;
+  readonly metrics: Metrics;
+  readonly health = new Health<WorkerCondition>(WORKER_CONDITIONS);
+  readonly #given: WorkerOptions;
+  readonly #options: Options;
+  readonly #logger: Logger;
+  readonly #names: Names;
+  readonly #store: Store;
+  readonly #connectionOptions: ConnectionOptions;
+  /** Publishing and consuming apart: an alarm blocks connections that publish. */
+  readonly #consuming: BrokerConnection;
+  readonly #publishing: BrokerConnection;
+  readonly #confirming: ConfirmingPublisher;
+  readonly #replies: ReplyPublisher;
+  readonly #backlog: Backlog;
+  readonly #inFlight: InFlight;
+  /** Aborts as soon as the worker is told to stop. */
+  readonly #stopping = new AbortController();
+  /** Aborts when the drain deadline has passed. */
+  readonly #abandoning = new AbortController();
+  readonly #sessions: WriteSession[] = [];
+  readonly #consumers: (PartitionConsumer | QueueConsumer)[] = [];
+  readonly #responder: LoadResponder;
+  readonly #settle: SettleContext;
+  #writers: Promise<unknown> = Promise.resolve();
+  #httpServer: HttpServer | undefined;
+  #starting: Promise<void> | undefined;
+  #stopped: Promise<boolean> | undefined;
+
+  constructor(given: WorkerOptions) {
+    const { options, logger, version } = given;
+    this.#given = given;
+    this.#options = options;
+    this.name = options.workerName ?? `${hostname()}-${randomBytes(3).toString('hex')}`;
+    this.#logger = logger;
+    this.#names = namesFor(options.prefix);
+    this.metrics = createMetrics({ version });
+    this.#connectionOptions = { ...options, applicationName: `holdfast ${this.name}`.slice(0, 63) };
+    this.#store = new PostgresStore({ ...this.#connectionOptions, copyRowsMin: options.copyRowsMin });
+    this.#consuming = this.#connection('consume');
+    this.#publishing = this.#connection('publish');
+    this.#confirming = new ConfirmingPublisher(this.#publishing, options);
+    this.#replies = new ReplyPublisher(this.#publishing, options);
+    this.#backlog = new Backlog(options);
+    this.#inFlight = new InFlight({ ...options, partitionCount: options.partitions });
+    this.#settle = this.#settleContext();
+    this.#responder = new LoadResponder({
+      ...options,
+      openSession: () => this.#store.openReadSession(),
+      connections: options.loadConnections,
+      reader: () => new ObjectReader(options.replyBytesMax),
+      settle: this.#settle,
+      metrics: this.metrics,
+      signal: this.#abandoning.signal,
+      onStoreError: (error) => this.#reportStoreError(error, 0),
+      onBug: (error) => this.#fail(error),
+    });
+    this.metrics.oldestCommandAge.readFrom(() => this.#inFlight.oldestAgeMs / 1_000);
+  }
+
+  /**
+   * Starts and resolves once the worker consumes. Waits for servers that are not up yet.
+   *
+   * @throws HoldfastError if waiting would not help: wrong configuration, wrong topology, no right.
+   * @throws StoppedError if it was stopped meanwhile.
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /** Stops in order (drain.ts). Safe twice, and before start. Resolves with whether all work was finished. */
+  stop(): Promise<boolean> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #start(): Promise<void> {
+    const { options, logger } = { options: this.#options, logger: this.#logger };
+    this.#httpServer = await startHttpServer({
+      address: options.httpAddress,
+      addressGiven: this.#given.httpAddressGiven ?? false,
+      health: this.health,
+      metrics: this.metrics,
+      onError: (error) => logger.warn({ err: error }, 'HTTP request failed'),
+    });
+    if (this.#httpServer.address !== undefined) {
+      logger.info(
+        {
+          address: this.#httpServer.address,
+          ...(this.#httpServer.moved ? { requestedAddress: options.httpAddress } : {}),
+        },
+        'serving metrics and health',
+      );
+    }
+    this.#consuming.start();
+    this.#publishing.start();
+    const context = { options, logger, signal: this.#stopping.signal };
+    const migrateSchema = this.#given.migrate ?? true;
+    await prepareSchema(context, this.#store, this.#connectionOptions, migrateSchema);
+    this.health.pass('store');
+    this.health.pass('schema');
+    this.metrics.storeAvailable.set(true);
+    if (this.#given.declare ?? true) await prepareTopology(context, this.#consuming, this.#names);
+    this.#confirming.start();
+    this.#replies.start();
+    this.#responder.start();
+    this.#startWriters();
+    await this.#startConsumers();
+    logger.info({ worker: this.name, partitionCount: options.partitions }, 'worker ready');
+  }
+
+  #startWriters(): void {
+    const { options, metrics } = { options: this.#options, metrics: this.metrics };
+    const { signal } = this.#abandoning;
+    const writers = Array.from({ length: options.writers }, () => {
+      const session = this.#store.openWriteSession();
+      this.#sessions.push(session);
+      return runWriter({
+        backlog: this.#backlog,
+        session,
+        retry: new WriteRetry({
+          ...options,
+          signal,
+          onFailure: (error, _failure, delayMs) => this.#reportStoreError(error, delayMs),
+          onRecovery: () => this.#reportStoreRecovery(),
+        }),
+        reader: new ObjectReader(options.replyBytesMax),
+        settle: this.#settle,
+        metrics,
+        onFrameDone: (frame) => this.#inFlight.remove(frame),
+        onBug: (error) => this.#fail(error),
+      });
+    });
+    this.#writers = Promise.all(writers);
+  }
+
+  /** Resolves when every queue is subscribed to. */
+  async #startConsumers(): Promise<void> {
+    const { options } = { options: this.#options };
+    await new Promise<void>((resolve) => {
+      const onOpen = (): void => {
+        if (this.#reportConsuming()) resolve();
+      };
+      const onLost = (): void => void this.#reportConsuming();
+      this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+      for (let partition = 0; partition < options.partitions; partition += 1) {
+        const key = { partitionCount: options.partitions, partition };
+        this.#consumers.push(
+          new PartitionConsumer(this.#consuming, {
+            ...options,
+            key,
+            queue: commandsQueue(this.#names, key.partitionCount, key.partition),
+            workerName: this.name,
+            backlog: this.#backlog,
+            inFlight: this.#inFlight,
+            metrics: this.metrics,
+            onOpen,
+            onLost,
+          }),
+        );
+      }
+      this.#consumers.push(
+        new QueueConsumer(this.#consuming, {
+          ...options,
+          queue: this.#names.loadsQueue,
+          prefetchCount: () => options.loadsPrefetch,
+          onDelivery: (delivery) => this.#responder.add(delivery),
+          onOpen,
+          onLost: () => {
+            this.#responder.dropReturned();
+            onLost();
+          },
+        }),
+      );
+      for (const consumer of this.#consumers) consumer.start();
+    });
+  }
+
+  async #stop(): Promise<boolean> {
+    this.#stopping.abort();
+    await this.#starting?.catch(() => undefined);
+    return await drain(
+      {
+        reportNotReady: () => this.health.fail('consuming', 'the worker is stopping'),
+        endBacklog: () => this.#backlog.end(),
+        finishWork: async () => {
+          await Promise.all([this.#writers, this.#responder.end()]);
+        },
+        abandonWork: async () => {
+          this.#abandoning.abort();
+          await Promise.all(this.#sessions.map((session) => session.close()));
+        },
+        closeConsumers: async () => {
+          await Promise.all(this.#consumers.map((consumer) => consumer.close()));
+        },
+        closePublishers: async () => {
+          await Promise.all([this.#confirming.close(), this.#replies.close()]);
+        },
+        closeConnections: async () => {
+          await Promise.all([this.#consuming.close(), this.#publishing.close()]);
+        },
+        closeHttpServer: async () => this.#httpServer?.close(),
+      },
+      this.#options.drainTimeoutMs,
+    );
+  }
+
+  #connection(purpose: string): BrokerConnection {
+    const connection = new BrokerConnection({
+      ...this.#options,
+      connectionName: `holdfast worker ${this.name} (${purpose})`,
+    });
+    connection.on('connected', () => {
+      this.#logger.info({ stage: purpose }, 'connected to RabbitMQ');
+      this.#reportBroker();
+    });
+    connection.on('disconnected', (error) => {
+      this.#logger.warn({ err: error, stage: purpose }, 'not connected to RabbitMQ');
+      this.#reportBroker();
+    });
+    connection.on('blocked', (reason) => {
+      this.#logger.warn({ reason, stage: purpose }, 'RabbitMQ takes no messages');
+    });
+    return connection;
+  }
+
+  #settleContext(): SettleContext {
+    const { metrics, name: workerName } = this;
+    return {
+      metrics,
+      workerName,
+      letters: new DeadLetterPublisher({
+        ...this.#options,
+        publisher: this.#confirming,
+        exchange: this.#names.deadLetters,
+        metrics,
+        signal: this.#abandoning.signal,
+        onBlocked: (reason) => {
+          this.#logger.error({ reason }, 'dead letters are held up');
+          this.health.fail('broker', reason);
+        },
+        onUnblocked: () => this.#reportBroker(),
+      }),
+      replies: new ReplySender({
+        replies: this.#replies,
+        confirming: this.#confirming,
+        repliesPrefix: this.#names.repliesPrefix,
+        workerName,
+        metrics,
+      }),
+    };
+  }
+
+  #reportBroker(): void {
+    const connected = this.#consuming.model !== undefined && this.#publishing.model !== undefined;
+    this.metrics.brokerConnected.set(connected);
+    const error = this.#consuming.lastError ?? this.#publishing.lastError;
+    if (connected) this.health.pass('broker');
+    else this.health.fail('broker', error?.message ?? 'not connected yet');
+  }
+
+  #reportConsuming(): boolean {
+    const missing = this.#consumers.filter(({ open }) => !open);
+    if (this.#stopping.signal.aborted) return false;
+    if (missing.length === 0) this.health.pass('consuming');
+    else {
+      const reason = missing[0]?.lastError?.message ?? 'not subscribed yet';
+      this.health.fail('consuming', `${missing.length} of ${this.#consumers.length} queues: ${reason}`);
+    }
+    return missing.length === 0;
+  }
+
+  #reportStoreError(error: StoreError, delayMs: number): void {
+    const { failure, sqlstate } = error;
+    if (failure === 'transient' || failure === 'systemic') this.metrics.writeRetries[failure].inc();
+    this.#logger.warn({ err: error, sqlstate, delayMs }, 'the database could not be used; trying again');
+    if (failure !== 'systemic') return;
+    this.metrics.storeAvailable.set(false);
+    this.health.fail('store', error.message);
+  }
+
+  #reportStoreRecovery(): void {
+    this.metrics.storeAvailable.set(true);
+    this.health.pass('store');
+    this.#logger.info({}, 'the database can be used again');
+  }
+
+  #fail(error: unknown): void {
+    this.#logger.fatal({ err: error }, 'the worker cannot go on');
+    this.health.declareFatal(error instanceof Error ? error.message : String(error));
+    this.#given.onFatal?.(error);
+  }
+}

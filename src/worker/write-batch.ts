@@ -1,0 +1,195 @@
+/**
+ * Writes the commands of a batch and gives each its verdict, whatever it takes: isolates what the database refuses,
+ * sets partitions aside whose locks somebody else holds, and waits where nothing can be written at all.
+ */
+import { ContractError } from '../contract/errors.ts';
+import type { ReplyLine } from '../contract/reply.ts';
+import {
+  type ClaimKey,
+  type ObjectRow,
+  RowsRefusedError,
+  type WriteRequest,
+  type WriteSession,
+} from '../store/store.ts';
+import { type StoreError, toStoreError } from '../store/store-error.ts';
+import { type BatchCommand, isClaim, isSave, type Verdict } from './batch-command.ts';
+import { type BatchDecision, decideBatch } from './decide.ts';
+import { reject, type WorkEntry, type WorkFrame } from './work-frame.ts';
+import type { WriteRetry } from './write-retry.ts';
+
+export interface WriteBatchContext {
+  readonly session: WriteSession;
+  readonly retry: WriteRetry;
+  readonly onWritten: (result: { path: 'rows' | 'copy'; rows: number; durationMs: number }) => void;
+}
+
+export interface WriteBatchResult {
+  /** Frames with commands in held slots: nothing of them may be answered or acked. */
+  readonly setAside: ReadonlySet<WorkFrame>;
+}
+
+/**
+ * Writes what a batch has to write.
+ *
+ * @throws StoppedError if the worker stops before the database lets it; StoreError of class `contended` if somebody
+ *   else holds a row or changed one meanwhile: the caller knows whether other partitions can go on.
+ */
+export async function writeBatch(
+  frames: readonly WorkFrame[],
+  context: WriteBatchContext,
+): Promise<WriteBatchResult> {
+  const works = new Map<BatchCommand, WorkEntry>();
+  const frameOf = new Map<BatchCommand, WorkFrame>();
+  for (const frame of frames) {
+    for (const work of frame.entries) {
+      if (work.item === undefined || work.answer !== undefined) continue;
+      works.set(work.item, work);
+      frameOf.set(work.item, frame);
+    }
+  }
+  if (works.size === 0) return { setAside: new Set() };
+  const write = new BatchWriting(works, context);
+  await write.run();
+  // Loads count as well: they must see the writes before them.
+  const setAside = new Set(
+    frames.filter(({ entries }) =>
+      entries.some(({ slot }) => slot !== undefined && write.heldSlots.has(slot)),
+    ),
+  );
+  for (const [item, work] of works) {
+    const frame = frameOf.get(item);
+    if (frame === undefined) continue;
+    const verdict = write.verdicts.get(item);
+    if (verdict !== undefined)
+      answerWrite(item, work, verdict, frame.delivery.redelivered || write.ambiguous);
+  }
+  return { setAside };
+}
+
+class BatchWriting {
+  heldSlots: ReadonlySet<number> = new Set();
+  verdicts: ReadonlyMap<BatchCommand, Verdict> = new Map();
+  /** A connection was lost while a transaction was under way: it may have been committed. */
+  ambiguous = false;
+  readonly #works: ReadonlyMap<BatchCommand, WorkEntry>;
+  readonly #context: WriteBatchContext;
+  readonly #objects = new Map<string, BatchCommand[]>();
+  readonly #slots: number[];
+  readonly #claims: ClaimKey[] = [];
+  readonly #refused = new Set<BatchCommand>();
+  #decided: BatchDecision | undefined;
+
+  constructor(works: ReadonlyMap<BatchCommand, WorkEntry>, context: WriteBatchContext) {
+    this.#works = works;
+    this.#context = context;
+    const slots = new Set<number>();
+    for (const item of works.keys()) {
+      slots.add(item.slot);
+      const { id } = item.command;
+      const commands = this.#objects.get(id);
+      if (commands === undefined) this.#objects.set(id, [item]);
+      else commands.push(item);
+      if (isClaim(item)) this.#claims.push({ id, claim: item.command.claim });
+    }
+    this.#slots = [...slots].toSorted((a, b) => a - b);
+  }
+
+  async run(): Promise<void> {
+    const { session, retry, onWritten } = this.#context;
+    let isolate = false;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const startedAt = performance.now();
+        const result = await session.write(this.#request(isolate));
+        this.heldSlots = result.heldSlots;
+        this.verdicts = this.#decided?.verdicts ?? new Map();
+        retry.succeeded();
+        onWritten({ path: result.path, rows: result.rows, durationMs: performance.now() - startedAt });
+        return;
+      } catch (error) {
+        if (error instanceof RowsRefusedError) {
+          this.#reject(error, attempt);
+          isolate = false;
+          continue;
+        }
+        const storeError = toStoreError(error);
+        if (storeError.connectionLost) this.ambiguous = true;
+        if (storeError.failure === 'contended') throw storeError;
+        if (storeError.failure === 'row' && !isolate) isolate = true;
+        else await retry.failed(storeError);
+      }
+    }
+  }
+
+  #request(isolate: boolean): WriteRequest {
+    return {
+      slots: this.#slots,
+      ids: [...this.#objects.keys()],
+      claims: this.#claims,
+      candidates: this.#candidates(),
+      decide: (snapshot) => {
+        this.#decided = decideBatch(this.#objects, snapshot, this.#refused);
+        return this.#decided.decision;
+      },
+      isolate,
+    };
+  }
+
+  /** The newest save of each object, unless a delete follows it: what is most likely written. */
+  #candidates(): ObjectRow[] {
+    const rows: ObjectRow[] = [];
+    for (const commands of this.#objects.values()) {
+      const last = commands.findLast((item) => !isClaim(item) && !this.#refused.has(item));
+      if (last !== undefined && isSave(last)) rows.push(last.row);
+    }
+    return rows;
+  }
+
+  #reject({ refused }: RowsRefusedError, attempts: number): void {
+    for (const { row, error } of refused) {
+      const owner = this.#decided?.owners.get(row);
+      const work = owner === undefined ? undefined : this.#works.get(owner);
+      if (owner === undefined || work === undefined) continue;
+      this.#refused.add(owner);
+      reject(work, {
+        error: new ContractError('UNSTORABLE', describeRefusal(error), { cause: error }),
+        storeError: error,
+        attempts,
+      });
+    }
+  }
+}
+
+/** PostgreSQL's message, which names the column or constraint; never its detail, which repeats the row. */
+function describeRefusal(error: StoreError): string {
+  return `PostgreSQL refuses the row: ${error.message} (${error.sqlstate ?? 'no SQLSTATE'})`;
+}
+
+function answerWrite(item: BatchCommand, work: WorkEntry, verdict: Verdict, redelivered: boolean): void {
+  const { id } = item.command;
+  switch (verdict.outcome) {
+    case 'claimed':
+      // Answered by the load, which carries this epoch.
+      work.claimedEpoch = verdict.epoch;
+      return;
+    case 'exhausted':
+      reject(work, {
+        error: new ContractError(
+          'INVALID_COMMAND',
+          'the epochs of this object are used up; reset the object',
+        ),
+      });
+      return;
+    case 'applied':
+    case 'superseded':
+    case 'fenced':
+    case 'conflict': {
+      const { outcome, version, epoch } = verdict;
+      const line: ReplyLine = { id, outcome, version, epoch };
+      work.answer = { line: outcome === 'conflict' && redelivered ? { ...line, redelivered } : line };
+      return;
+    }
+    default:
+      return verdict satisfies never;
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * When a batch that could not be written is tried again, and what the world is told meanwhile.
+ *
+ * The batch itself is the probe: it stays in memory, its deliveries unacked, its channels open, so no message loses a
+ * life and nothing is dead-lettered while the database is away.
+ */
+import { backoffMs, pause } from '../broker/backoff.ts';
+import type { FailureClass } from '../store/sqlstate.ts';
+import type { StoreError } from '../store/store-error.ts';
+
+/** The worker stops, and what could not be written returns to its queue. */
+export class StoppedError extends Error {
+  override readonly name = 'StoppedError';
+}
+
+export interface WriteRetryOptions {
+  readonly retryDelayMsMin: number;
+  readonly retryDelayMsMax: number;
+  /** Aborts when the drain deadline has passed. */
+  readonly signal: AbortSignal;
+  readonly onFailure: (error: StoreError, failure: FailureClass, delayMs: number) => void;
+  readonly onRecovery: () => void;
+}
+
+export class WriteRetry {
+  readonly #options: WriteRetryOptions;
+  #retries = 0;
+
+  constructor(options: WriteRetryOptions) {
+    this.#options = options;
+  }
+
+  succeeded(): void {
+    if (this.#retries > 0) this.#options.onRecovery();
+    this.#retries = 0;
+  }
+
+  /** Waits before the next attempt. @throws StoppedError if there will be none. */
+  async failed(error: StoreError): Promise<void> {
+    const { retryDelayMsMin, retryDelayMsMax, signal, onFailure } = this.#options;
+    const delayMs = backoffMs(this.#retries, retryDelayMsMin, retryDelayMsMax);
+    this.#retries += 1;
+    onFailure(error, error.failure, delayMs);
+    await pause(delayMs, signal);
+    if (signal.aborted) throw new StoppedError('the worker was stopped before the batch could be written');
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * One writer: takes a batch, writes it, answers its loads, settles its frames; then the next. Several run side by side
+ * on disjoint partitions.
+ */
+import type { WriteSession } from '../store/store.ts';
+import { StoreError } from '../store/store-error.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { Backlog, Batch } from './backlog.ts';
+import type { ObjectReader } from './load-answers.ts';
+import { loadBatch, rejectExpired } from './load-batch.ts';
+import { type SettleContext, settleFrame } from './settle-frame.ts';
+import type { WorkFrame } from './work-frame.ts';
+import { writeBatch } from './write-batch.ts';
+import { StoppedError, type WriteRetry } from './write-retry.ts';
+
+/**
+ * How long partitions wait whose locks somebody else holds: a worker that is handing over finishes a batch in tens of
+ * milliseconds, and a stopped one is ended by the server after seconds.
+ */
+const SET_ASIDE_MS = 100;
+
+export interface WriterContext {
+  readonly backlog: Backlog;
+  readonly session: WriteSession;
+  readonly retry: WriteRetry;
+  readonly reader: ObjectReader;
+  readonly settle: SettleContext;
+  readonly metrics: Metrics;
+  /** Told of every frame that is done with: settled, returned, or given up. */
+  readonly onFrameDone: (frame: WorkFrame) => void;
+  /** Told of what should never happen. */
+  readonly onBug: (error: unknown) => void;
+}
+
+/** Runs until the backlog has ended or the worker was stopped. */
+export async function runWriter(context: WriterContext): Promise<void> {
+  for (;;) {
+    const batch = await context.backlog.take();
+    if (batch === undefined) break;
+    try {
+      await runBatch(batch, context);
+    } catch (error) {
+      for (const frame of batch.frames) context.onFrameDone(frame);
+      if (error instanceof StoppedError) break;
+      // A frame that makes us fail is not settled: it returns with its channel, and its lives are counted.
+      context.onBug(error);
+      break;
+    }
+  }
+  await context.session.close();
+}
+
+async function runBatch(batch: Batch, context: WriterContext): Promise<void> {
+  const { backlog, metrics } = context;
+  metrics.batchCommands.observe(batch.frames.reduce((sum, { commandCount }) => sum + commandCount, 0));
+  rejectExpired(batch.frames);
+  const setAside = new Set(await writeAll(batch, context));
+  const done = batch.frames.filter((frame) => !setAside.has(frame));
+  const startedAt = performance.now();
+  const loads = await loadBatch(done, context.session, context.reader, context.retry);
+  if (loads > 0) metrics.loadDuration.ordered.observe((performance.now() - startedAt) / 1_000);
+  // The next batch of these partitions may begin: what follows touches the database no more.
+  backlog.release(batch, [...setAside], SET_ASIDE_MS);
+  for (const frame of setAside) if (!frame.delivery.live()) context.onFrameDone(frame);
+  await Promise.all(
+    done.map(async (frame) => {
+      await settleFrame(frame, context.settle);
+      context.onFrameDone(frame);
+    }),
+  );
+}
+
+/** Writes the batch; returns the frames that must be tried again. */
+async function writeAll(batch: Batch, context: WriterContext): Promise<WorkFrame[]> {
+  const write = (frames: readonly WorkFrame[]) =>
+    writeBatch(frames, {
+      session: context.session,
+      retry: context.retry,
+      onWritten: ({ path, rows, durationMs }) => {
+        context.metrics.batches[path].inc();
+        context.metrics.batchRows.observe(rows);
+        context.metrics.writeDuration[path].observe(durationMs / 1_000);
+      },
+    });
+  try {
+    return [...(await write(batch.frames)).setAside];
+  } catch (error) {
+    if (!isContended(error)) throw error;
+  }
+  // Somebody holds a row. Partition by partition, so that only those that need it wait.
+  context.metrics.writeRetries.contended.inc();
+  const setAside: WorkFrame[] = [];
+  for (const { key } of batch.partitions) {
+    const frames = batch.frames.filter((frame) => frame.key === key);
+    try {
+      setAside.push(...(await write(frames)).setAside);
+    } catch (error) {
+      if (!isContended(error)) throw error;
+      setAside.push(...frames);
+    }
+  }
+  return setAside;
+}
+
+function isContended(error: unknown): boolean {
+  return error instanceof StoreError && error.failure === 'contended';
+}
