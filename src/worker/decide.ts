@@ -6,8 +6,9 @@
  * result is that of applying them one by one. What is written is less: consecutive plain writes of one epoch are a
  * fold, of which only the newest is written; the others are `superseded` by it. A fold is closed by everything whose
  * outcome rests on the commands before it having been stored, not only overtaken: a claim, an `ifVersion`, a change
- * of epoch, a refusal by epoch, an equal version with other content. Then the newest so far is written in a pass of
- * its own, and if the database refuses it, the batch is decided anew without it.
+ * of epoch, a refusal by epoch, an equal version with other content, a lower call sequence. Then the newest so far is
+ * written in a pass of its own, and if the database refuses it, the batch is decided anew without it. A delete does
+ * not close a fold: nothing of ours refuses one.
  */
 import { INTEGER_MAX } from '../contract/limits.ts';
 import {
@@ -96,7 +97,6 @@ class ObjectDecider {
   /** The open fold: applied writes and those that they supersede, in order, and what is folded of them. */
   #fold: BatchWrite[] = [];
   #survivor: BatchWrite | undefined;
-  #nextRcseq = 0;
   #recreated = false;
   #passIndex = 0;
   #granted: Map<string, number> | undefined;
@@ -121,34 +121,42 @@ class ObjectDecider {
     this.#closeFold();
   }
 
+  /** Returns false if it must be asked first whether the content is the same. */
   #write(item: BatchWrite): boolean {
     const { version, epoch, ifVersion } = item.command;
+    if (ifVersion !== undefined || epoch !== this.#epoch) this.#closeFold();
     if (epoch < this.#epoch) {
-      this.#closeFold();
       this.#judge(item, 'fenced');
     } else if (version === this.#version) {
       return this.#writeEqualVersion(item);
-    } else if (ifVersion !== undefined) {
-      this.#closeFold();
-      if (!this.#meets(ifVersion)) {
-        this.#judge(item, 'conflict');
-      } else if (version < this.#version) {
-        this.#judge(item, 'superseded');
-      } else {
-        this.#apply(item);
-        this.#closeFold();
-      }
+    } else if (ifVersion !== undefined && !this.#meets(ifVersion)) {
+      this.#judge(item, 'conflict');
     } else if (version < this.#version) {
-      if (this.#survivor === undefined) this.#judge(item, 'superseded');
-      else this.#fold.push(item);
+      this.#supersede(item);
     } else {
-      if (epoch !== this.#epoch) this.#closeFold();
+      if (this.#lowersNextRcseq(item)) this.#closeFold();
       this.#apply(item);
+      if (ifVersion !== undefined) this.#closeFold();
     }
     return true;
   }
 
-  /** Returns false if it must be asked first whether the content is the same. */
+  /** An older write than the present state: in the fold, if it would be overtaken even without the survivor. */
+  #supersede(item: BatchWrite): void {
+    const survivor = this.#survivor;
+    if (
+      survivor !== undefined &&
+      isSave(item) &&
+      item.command.version > this.#base.version &&
+      item.row.nextRcseq <= nextRcseqOf(survivor)
+    ) {
+      this.#fold.push(item);
+    } else {
+      this.#closeFold();
+      this.#judge(item, 'superseded');
+    }
+  }
+
   #writeEqualVersion(item: BatchWrite): boolean {
     const same = this.#hasContentOf(item);
     if (same === undefined) return false;
@@ -177,6 +185,11 @@ class ObjectDecider {
     return answer;
   }
 
+  /** Whether the call sequence to be stored would come from an older save of the fold. */
+  #lowersNextRcseq(item: BatchWrite): boolean {
+    return this.#survivor !== undefined && isSave(item) && item.row.nextRcseq < nextRcseqOf(this.#survivor);
+  }
+
   #meets(ifVersion: number): boolean {
     return ifVersion === 0 ? !this.#live : this.#live && this.#version === ifVersion;
   }
@@ -189,10 +202,8 @@ class ObjectDecider {
     if (isSave(item)) {
       this.#live = true;
       this.#content = item.row;
-      this.#nextRcseq = Math.max(this.#nextRcseq, item.row.nextRcseq);
     } else {
       this.#live = false;
-      this.#nextRcseq = 0;
       this.#recreated = true;
     }
   }
@@ -234,7 +245,6 @@ class ObjectDecider {
     this.#base = { live: this.#live, version, epoch, tombstone: !this.#live };
     this.#fold = [];
     this.#survivor = undefined;
-    this.#nextRcseq = 0;
     this.#recreated = false;
   }
 
@@ -247,9 +257,7 @@ class ObjectDecider {
       this.#sink.owners.set(tombstone, survivor);
       return;
     }
-    // A staged row is recognised by identity, so it is only replaced where the fold raised its call sequence.
-    const folded = survivor.row.nextRcseq === this.#nextRcseq;
-    const row = folded ? survivor.row : { ...survivor.row, nextRcseq: this.#nextRcseq };
+    const { row } = survivor;
     if (base.live) changes.updates.push({ row, recreated: this.#recreated });
     else changes.inserts.push(row);
     if (base.tombstone) changes.revived.push(this.#id);
@@ -265,6 +273,11 @@ class ObjectDecider {
     this.#passIndex += 1;
     return changes;
   }
+}
+
+/** A delete begins the call sequence anew. */
+function nextRcseqOf(item: BatchWrite): number {
+  return isSave(item) ? item.row.nextRcseq : 0;
 }
 
 function haveSameBytes(one: ObjectRow, other: ObjectRow): boolean {

@@ -1,0 +1,216 @@
+/**
+ * A store in memory that keeps the contract of `Store`; the conformance suite runs over it and over PostgreSQL alike.
+ * What only it can do: refuse chosen documents, fail on a script, and show its rows.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type {
+  Changes,
+  ContentQuestion,
+  ListWanted,
+  LoadedObject,
+  LoadWanted,
+  ObjectRow,
+  ReadSession,
+  RefusedRow,
+  Store,
+  StoredState,
+  WriteRequest,
+  WriteResult,
+  WriteSession,
+} from '../../src/store/store.ts';
+import { claimKey, RowsRefusedError } from '../../src/store/store.ts';
+import { StoreError } from '../../src/store/store-error.ts';
+
+export interface FakeRow {
+  type: string;
+  version: number;
+  epoch: number;
+  nextRcseq: number;
+  document: string;
+  /** The store's `now` when the row was made. */
+  createdAt: number;
+}
+
+export interface FakeStoreOptions {
+  /** Documents that the database refuses. */
+  readonly refuses?: (row: ObjectRow) => boolean;
+  /** Called before each write; what it throws is what the write fails with. */
+  readonly beforeWrite?: () => void;
+}
+
+interface Tables {
+  readonly rows: Map<string, FakeRow>;
+  readonly tombstones: Map<string, { version: number; epoch: number }>;
+  readonly claims: Map<string, number>;
+}
+
+export class FakeStore implements Store {
+  tables: Tables = { rows: new Map(), tombstones: new Map(), claims: new Map() };
+  /** The clock: what rows are made at. */
+  now = 0;
+  /** Slots that a stranger holds. */
+  readonly heldSlots = new Set<number>();
+  readonly options: FakeStoreOptions;
+
+  constructor(options: FakeStoreOptions = {}) {
+    this.options = options;
+  }
+
+  openWriteSession(): WriteSession {
+    return new FakeSession(this);
+  }
+
+  openReadSession(): ReadSession {
+    return new FakeSession(this);
+  }
+}
+
+class FakeSession implements WriteSession {
+  readonly #store: FakeStore;
+
+  constructor(store: FakeStore) {
+    this.#store = store;
+  }
+
+  async write(request: WriteRequest): Promise<WriteResult> {
+    this.#store.options.beforeWrite?.();
+    const tables = copy(this.#store.tables);
+    const heldSlots = new Set(request.slots.filter((slot) => this.#store.heldSlots.has(slot)));
+    const passes = decide(request, tables, heldSlots);
+    let rows = 0;
+    for (const changes of passes) rows += this.#apply(changes, tables, request.isolate);
+    this.#store.tables = tables;
+    return { heldSlots, path: 'rows', rows };
+  }
+
+  async load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]> {
+    return wanted.map(({ id, document }) => loaded(id, this.#store.tables, document));
+  }
+
+  async list({ type, after = '', limit, documents }: ListWanted): Promise<LoadedObject[]> {
+    const bytes = (id: string): Buffer => Buffer.from(id);
+    return [...this.#store.tables.rows]
+      .filter(([id, row]) => row.type === type && bytes(id).compare(bytes(after)) > 0)
+      .map(([id]) => id)
+      .toSorted((a, b) => bytes(a).compare(bytes(b)))
+      .slice(0, limit)
+      .map((id) => loaded(id, this.#store.tables, documents));
+  }
+
+  async probe(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  #apply(changes: Changes, tables: Tables, isolate: boolean): number {
+    const refuses = this.#store.options.refuses ?? (() => false);
+    const written = [...changes.inserts, ...changes.updates.map(({ row }) => row)];
+    const refused: RefusedRow[] = written.filter(refuses).map((row) => ({ row, error: refusal() }));
+    if (refused.length > 0) throw isolate ? new RowsRefusedError(refused) : refusal();
+    applyPass(changes, tables, this.#store.now);
+    return written.length + changes.deletes.length;
+  }
+}
+
+function decide(request: WriteRequest, tables: Tables, heldSlots: ReadonlySet<number>): readonly Changes[] {
+  const states = new Map<string, StoredState>();
+  for (const id of request.ids) {
+    const row = tables.rows.get(id);
+    const tombstone = tables.tombstones.get(id);
+    const { version, epoch } = row ?? tombstone ?? { version: 0, epoch: 0 };
+    if (row ?? tombstone)
+      states.set(id, { live: row !== undefined, tombstone: tombstone !== undefined, version, epoch });
+  }
+  const answers = new Map<object, boolean>();
+  for (;;) {
+    const decision = request.decide({ heldSlots, states, claims: tables.claims, answers });
+    if (decision.questions === undefined) return decision.passes;
+    for (const question of decision.questions) answers.set(question.asker, sameContent(question, tables));
+  }
+}
+
+function sameContent({ row, against }: ContentQuestion, tables: Tables): boolean {
+  const stored = against === 'stored' ? tables.rows.get(row.id) : undefined;
+  const other = against === 'stored' ? stored : { type: against.type, document: textOf(against) };
+  if (other === undefined || other.type !== row.type) return false;
+  return isDeepStrictEqual(JSON.parse(other.document), JSON.parse(textOf(row)));
+}
+
+function applyPass(changes: Changes, { rows, tombstones, claims }: Tables, now: number): void {
+  const seen = new Set<string>();
+  const once = (id: string): void => {
+    if (seen.has(id)) throw new Error(`${id} is written twice in one pass`);
+    seen.add(id);
+  };
+  const guard = (id: string, version: number, epoch: number): FakeRow => {
+    once(id);
+    const row = rows.get(id);
+    if (row === undefined) throw new Error(`${id} has no row`);
+    if (row.version >= version || row.epoch > epoch) throw new Error(`${id} did not pass its guard`);
+    return row;
+  };
+  for (const { id, version, epoch } of changes.deletes) {
+    guard(id, version, epoch);
+    rows.delete(id);
+    tombstones.set(id, { version, epoch });
+  }
+  for (const { id, version, epoch } of changes.tombstones) {
+    once(id);
+    if (rows.has(id)) throw new Error(`${id} has a row and gets a tombstone`);
+    tombstones.set(id, { version, epoch });
+  }
+  for (const row of changes.inserts) {
+    once(row.id);
+    if (rows.has(row.id)) throw new Error(`${row.id} is there already`);
+    rows.set(row.id, { ...fields(row), nextRcseq: row.nextRcseq, createdAt: now });
+  }
+  for (const { row, recreated } of changes.updates) {
+    const before = guard(row.id, row.version, row.epoch);
+    rows.set(row.id, {
+      ...fields(row),
+      nextRcseq: recreated ? row.nextRcseq : Math.max(before.nextRcseq, row.nextRcseq),
+      createdAt: recreated ? now : before.createdAt,
+    });
+  }
+  for (const { id, epoch } of changes.epochs) {
+    once(id);
+    const row = rows.get(id);
+    if (row === undefined || row.epoch >= epoch) throw new Error(`the epoch of ${id} is not raised`);
+    row.epoch = epoch;
+  }
+  for (const id of changes.revived) tombstones.delete(id);
+  for (const { id, claim, epoch } of changes.claims) claims.set(claimKey(id, claim), epoch);
+}
+
+function copy({ rows, tombstones, claims }: Tables): Tables {
+  return {
+    rows: new Map([...rows].map(([id, row]) => [id, { ...row }])),
+    tombstones: new Map(tombstones),
+    claims: new Map(claims),
+  };
+}
+
+function loaded(id: string, { rows, tombstones }: Tables, document: boolean): LoadedObject {
+  const row = rows.get(id);
+  if (row !== undefined) {
+    const { type, version, epoch, nextRcseq } = row;
+    return { id, live: true, type, version, epoch, nextRcseq, document: document ? row.document : undefined };
+  }
+  const { version, epoch } = tombstones.get(id) ?? { version: 0, epoch: 0 };
+  return { id, live: false, type: undefined, version, epoch, nextRcseq: undefined, document: undefined };
+}
+
+function fields(row: ObjectRow): Omit<FakeRow, 'nextRcseq' | 'createdAt'> {
+  return { type: row.type, version: row.version, epoch: row.epoch, document: textOf(row) };
+}
+
+function textOf({ body, documentStart, documentEnd }: ObjectRow): string {
+  return body.toString('utf8', documentStart, documentEnd);
+}
+
+function refusal(): StoreError {
+  return new StoreError('new row violates check constraint', {
+    failure: 'row',
+    sqlstate: '23514',
+    constraint: 'fake_check',
+  });
+}
