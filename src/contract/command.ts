@@ -148,7 +148,7 @@ export function readActionLine(line: string): ActionLine {
       throw new ContractError('MALFORMED_FRAME', 'an action line has 2 actions, not one');
     }
     if (repeated !== undefined) {
-      return invalid(action as Action, fields, `the field ${repeated.name} is given twice`);
+      return invalid(action as Action, fields, `the field ${repeated.name.slice(0, 60)} is given twice`);
     }
   }
   return readFields(action as Action, fields);
@@ -241,21 +241,34 @@ function colonsOutsideStrings(json: string): number {
   return count;
 }
 
-/** The first member name given twice in one object of the outer two levels of valid JSON. */
+/**
+ * A member name given twice in one object of the outer two levels of valid JSON: of the outermost if there is one.
+ * By hand and not by a regular expression, whose backtracking a string of some megabytes overflows.
+ */
 function repeatedMember(json: string): { depth: number; name: string } | undefined {
   const seen: Set<string>[] = [];
-  const tokens = json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/gu);
-  for (const token of tokens) {
-    const text = token[0];
-    if (text === '{' || text === '[') seen.push(new Set());
-    else if (text === '}' || text === ']') seen.pop();
-    else if (token[1] !== undefined && seen.length <= 2) {
-      const name = text.slice(0, text.length - token[1].length);
-      const key = JSON.parse(name) as string;
-      const names = seen.at(-1);
-      if (names?.has(key) === true) return { depth: seen.length, name };
-      names?.add(key);
-    }
+  let inner: { depth: number; name: string } | undefined;
+  for (let at = 0; at < json.length; at += 1) {
+    const unit = json.charCodeAt(at);
+    if (unit === 0x7b || unit === 0x5b) seen.push(new Set());
+    else if (unit === 0x7d || unit === 0x5d) seen.pop();
+    if (unit !== 0x22) continue;
+    const start = at;
+    for (at += 1; json.charCodeAt(at) !== 0x22; at += 1) if (json.charCodeAt(at) === 0x5c) at += 1;
+    if (seen.length > 2 || !isFollowedByColon(json, at + 1)) continue;
+    const name = json.slice(start, at + 1);
+    const key = JSON.parse(name) as string;
+    const names = seen.at(-1);
+    if (names?.has(key) !== true) names?.add(key);
+    else if (seen.length === 1) return { depth: 1, name };
+    else inner ??= { depth: seen.length, name };
   }
-  return undefined;
+  return inner;
+}
+
+function isFollowedByColon(json: string, from: number): boolean {
+  let at = from;
+  while (json.charCodeAt(at) === 0x20 || json.charCodeAt(at) === 0x09 || json.charCodeAt(at) === 0x0d)
+    at += 1;
+  return json.charCodeAt(at) === 0x3a;
 }

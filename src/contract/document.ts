@@ -44,7 +44,7 @@ export interface DocumentFault {
  * Says what is wrong with the document in `bytes[start, end)`, or `undefined` if nothing is.
  *
  * The bytes must be valid UTF-8 (the frame was checked as a whole). Broken JSON is reported before anything
- * unstorable in it.
+ * unstorable in it, except that nesting too deep ends the scan.
  */
 export function documentFault(bytes: Uint8Array, start: number, end: number): DocumentFault | undefined {
   const scanner = new DocumentScanner(bytes, start, end);

@@ -168,14 +168,17 @@ function documentError(
  * lost silently. Only what is a complete, valid command is taken for one. This first look costs a few bytes.
  */
 function mayBeActionLine(body: Buffer, start: number, end: number): boolean {
-  // The longest valid action line: two identifiers of 255 code points as \u escape pairs, and some numbers.
-  if (end - start > 2 * 255 * 12 + 400) return false;
-  const quote = body.indexOf(0x22, start);
-  if (quote < 0 || quote + 1 >= end) return false;
-  const letter = body[quote + 1];
-  // s(ave), d(elete), l(oad, ist), or an escape of a letter.
-  return letter === 0x73 || letter === 0x64 || letter === 0x6c || letter === 0x5c;
+  const quote = body.indexOf(QUOTE, start);
+  // A document that holds more than a member name of an action ends later.
+  if (quote < 0 || quote + 'delete'.length >= end) return false;
+  // A name may be spelt with escapes.
+  if (body[quote + 1] === BACKSLASH) return true;
+  return ACTION_NAMES.some((name) => body.compare(name, 0, name.length, quote, quote + name.length) === 0);
 }
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const ACTION_NAMES = ['"save"', '"delete"', '"load"', '"list"'].map((name) => Buffer.from(name));
 
 function isActionLine(line: string): boolean {
   try {

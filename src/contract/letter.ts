@@ -28,8 +28,18 @@ export const LETTER_HEADERS = {
  */
 export const LETTER_TEXT_CHARACTERS_MAX = 2_048;
 
-/** Cuts a free text to what a header may hold, without cutting a surrogate pair in two. */
+/**
+ * Cuts a free text to what a header may hold, without cutting a surrogate pair in two, and takes out what could not be
+ * stored in the table that letters are moved to.
+ */
 export function clipText(text: string): string {
-  if (text.length <= LETTER_TEXT_CHARACTERS_MAX) return text.toWellFormed();
-  return `${text.slice(0, LETTER_TEXT_CHARACTERS_MAX - 1).toWellFormed()}…`;
+  return (text.length <= LETTER_TEXT_CHARACTERS_MAX ? text : `${headOf(text)}…`)
+    .replaceAll('\0', '\uFFFD')
+    .toWellFormed();
+}
+
+function headOf(text: string): string {
+  const end = LETTER_TEXT_CHARACTERS_MAX - 1;
+  const last = text.charCodeAt(end - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? end - 1 : end);
 }

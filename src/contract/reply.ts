@@ -1,6 +1,6 @@
 /** Replies: outcomes to NDJSON lines and back, and the cutting of long replies into parts. */
 import { z } from 'zod';
-import { REJECT_CODES, type RejectCode } from './errors.ts';
+import type { RejectCode } from './errors.ts';
 import { REPLY_PART_BYTES_MAX } from './limits.ts';
 
 /** What became of a command. Exactly one for each, counted. */
@@ -27,7 +27,8 @@ const ReplyLine = z.object({
   epoch: z.number().optional(),
   /** `found` only. */
   nextRcseq: z.number().optional(),
-  code: z.enum(REJECT_CODES).optional(),
+  /** Any text: a newer worker may know more codes than this reader. */
+  code: z.string().optional(),
   message: z.string().optional(),
   /** On a `conflict` of a redelivered frame: the command may have been applied before, and overtaken. */
   redelivered: z.boolean().optional(),
@@ -39,7 +40,8 @@ export type ReplyLine = {
   readonly version?: number;
   readonly epoch?: number;
   readonly nextRcseq?: number;
-  readonly code?: RejectCode;
+  /** A `RejectCode`, or one of a newer version. */
+  readonly code?: RejectCode | (string & {});
   readonly message?: string;
   readonly redelivered?: boolean;
 };

@@ -62,11 +62,10 @@ describe('a text in a header', () => {
         const clipped = clipText(text);
         expect(clipped.isWellFormed()).toBe(true);
         expect(clipped.length).toBeLessThanOrEqual(LETTER_TEXT_CHARACTERS_MAX);
-        if (text.length <= LETTER_TEXT_CHARACTERS_MAX) expect(clipped).toBe(text.toWellFormed());
+        if (text.length <= LETTER_TEXT_CHARACTERS_MAX) expect(clipped).toBe(storable(text));
         else {
-          // Where the cut falls into a surrogate pair, the last character before the ellipsis may be any.
           expect(clipped.at(-1)).toBe('…');
-          expect(text.toWellFormed().startsWith(clipped.slice(0, -2))).toBe(true);
+          expect(storable(text).startsWith(clipped.slice(0, -1))).toBe(true);
           expect(clipped.length).toBeGreaterThanOrEqual(LETTER_TEXT_CHARACTERS_MAX - 1);
         }
       }),
@@ -74,3 +73,8 @@ describe('a text in a header', () => {
     );
   });
 });
+
+/** As jsonb can hold it. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').toWellFormed();
+}
