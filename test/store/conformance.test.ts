@@ -3,18 +3,32 @@
  * is what the worker counts on.
  */
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PostgresStore } from '../../src/store/postgres-store.ts';
 import type { ReadSession, Store, WriteSession } from '../../src/store/store.ts';
+import type { BatchCommand } from '../../src/worker/batch-command.ts';
 import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
+import {
+  describeCommand,
+  isAllowed,
+  Model,
+  REFUSED,
+  randomBatches,
+  visible,
+} from '../support/command-model.ts';
 import { FakeStore } from '../support/fake-store.ts';
 import { openScratch } from '../support/scratch.ts';
 
 const scratch = await openScratch();
 await scratch.migrate();
+await scratch.sql.query(
+  `ALTER TABLE goverse_objects ADD CONSTRAINT refuses CHECK (data::text NOT LIKE '%${REFUSED}%')`,
+);
 
 const stores: [name: string, open: () => Store][] = [
-  ['the fake store', () => new FakeStore()],
+  ['the fake store', () => new FakeStore({ refuses: (row) => row.body.includes(REFUSED) })],
   ['PostgreSQL by arrays', () => new PostgresStore({ ...scratch.connectionOptions(), copyRowsMin: 50_000 })],
   ['PostgreSQL by COPY', () => new PostgresStore({ ...scratch.connectionOptions(), copyRowsMin: 1 })],
 ];
@@ -158,7 +172,40 @@ describe.each(stores)('%s', (name, open) => {
 
   it('reads nothing for nothing', async () => {
     expect(await session.load([])).toEqual([]);
-    expect(await session.list({ type: randomUUID(), after: undefined, limit: 1, documents: false })).toEqual([]);
+    expect(await session.list({ type: randomUUID(), after: undefined, limit: 1, documents: false })).toEqual(
+      [],
+    );
+  });
+
+  it('leaves the state that random commands leave one by one, whatever is refused among them', async () => {
+    let run = 0;
+    // The ids must be the same while a counterexample shrinks, and new in each run.
+    await fc.assert(
+      fc.asyncProperty(randomBatches(['one', 'other']), async (batches) => {
+        run += 1;
+        const prefix = `${freshId()}/${run}/`;
+        const model = new Model();
+        for (const batch of batches) {
+          const commands = batch.map((item) => renamed(item, prefix));
+          const { outcomes } = await runBatch(session, commands);
+          for (const item of commands) {
+            const expected = model.apply(item);
+            if (!isAllowed(outcomes.get(item), expected)) {
+              throw new Error(`${describeCommand(item)}: ${JSON.stringify([outcomes.get(item), expected])}`);
+            }
+          }
+          for (const [id, object] of model.objects) {
+            const { live, version, epoch, type, document, nextRcseq } = visible(object);
+            const found = await load(id);
+            expect(found).toMatchObject({ live, version, epoch });
+            if (!live) continue;
+            expect(found).toMatchObject({ type, nextRcseq });
+            expect(isDeepStrictEqual(JSON.parse(found?.document ?? ''), JSON.parse(document))).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 150 },
+    );
   });
 
   it('writes batches of thousands with every kind of change in them', async () => {
@@ -179,3 +226,14 @@ describe.each(stores)('%s', (name, open) => {
     expect(loaded[2]).toMatchObject({ version: 1, document: expect.not.stringContaining('again') });
   });
 });
+
+/** The same command about an object of this run. */
+function renamed(item: BatchCommand, prefix: string): BatchCommand {
+  const id = `${prefix}${item.command.id}`;
+  const command = { ...item.command, id };
+  return {
+    ...item,
+    command,
+    ...(item.row === undefined ? {} : { row: { ...item.row, id } }),
+  } as BatchCommand;
+}

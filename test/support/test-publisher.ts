@@ -124,7 +124,10 @@ export function lines(...each: (string | object)[]): string {
 }
 
 /** The two lines of a save. */
-export function save(fields: { id: string; version: number; [field: string]: unknown }, document = '{}'): string {
+export function save(
+  fields: { id: string; version: number; [field: string]: unknown },
+  document = '{}',
+): string {
   const { id, type = 'T', ...others } = fields;
   return lines({ save: { id, type, ...others } }, document);
 }
