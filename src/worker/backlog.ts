@@ -19,6 +19,8 @@ export class PartitionBacklog {
   frames: WorkFrame[] = [];
   /** With a writer. */
   busy = false;
+  /** Being handed over: nothing is added or given out. */
+  paused = false;
   /** Set aside until then (performance.now()), because somebody else holds its locks. */
   notBeforeMs = 0;
 
@@ -55,10 +57,17 @@ export class Backlog {
     return partition;
   }
 
-  add(partition: PartitionBacklog, frame: WorkFrame): void {
-    if (this.#ended) return;
+  /** Returns whether it was taken; not after `end`, and not while the partition is being handed over. */
+  add(partition: PartitionBacklog, frame: WorkFrame): boolean {
+    if (this.#ended || partition.paused) return false;
     partition.frames.push(frame);
     this.#schedule();
+    return true;
+  }
+
+  /** Forgets the frames that no writer has begun with, and returns them. */
+  dropWaiting(partition: PartitionBacklog): WorkFrame[] {
+    return partition.frames.splice(0);
   }
 
   /** Forgets the frames whose channel is gone: they have returned to their queue. Returns them. */
@@ -77,17 +86,23 @@ export class Backlog {
     });
   }
 
-  /** Gives a batch's partitions back; frames that could not be done come first again, in order. */
-  release(batch: Batch, notDone: readonly WorkFrame[] = [], setAsideMs = 0): void {
-    const again = new Set(notDone.filter((frame) => frame.delivery.live()));
+  /**
+   * Gives a batch's partitions back; frames that could not be done come first again, in order. Returns those that are
+   * not wanted any more, because they have returned to their queue or will.
+   */
+  release(batch: Batch, notDone: ReadonlySet<WorkFrame>, setAsideMs: number): WorkFrame[] {
+    const forgotten: WorkFrame[] = [];
     for (const partition of batch.partitions) {
       partition.busy = false;
-      const own = batch.frames.filter((frame) => frame.key === partition.key && again.has(frame));
-      if (own.length === 0 || this.#ended) continue;
-      partition.frames = [...own, ...partition.frames];
+      const own = batch.frames.filter((frame) => frame.key === partition.key && notDone.has(frame));
+      if (own.length === 0) continue;
+      const wanted = this.#ended || partition.paused ? [] : own.filter(({ delivery }) => delivery.live());
+      forgotten.push(...own.filter((frame) => !wanted.includes(frame)));
+      partition.frames = [...wanted, ...partition.frames];
       partition.notBeforeMs = performance.now() + setAsideMs;
     }
     this.#schedule();
+    return forgotten;
   }
 
   /**
@@ -96,6 +111,7 @@ export class Backlog {
    */
   end(): void {
     this.#ended = true;
+    clearTimeout(this.#timer);
     for (const partition of this.#partitions) partition.frames = [];
     for (const give of this.#waiting.splice(0)) give(undefined);
   }
@@ -119,7 +135,9 @@ export class Backlog {
     clearTimeout(this.#timer);
     const now = performance.now();
     while (this.#waiting.length > 0) {
-      const waiting = this.#partitions.filter(({ busy, frames }) => !busy && frames.length > 0);
+      const waiting = this.#partitions.filter(
+        ({ busy, paused, frames }) => !busy && !paused && frames.length > 0,
+      );
       const ready = waiting.filter(({ notBeforeMs }) => notBeforeMs <= now);
       if (ready.length === 0) {
         if (waiting.length > 0) this.#serveLater(Math.min(...waiting.map((p) => p.notBeforeMs)) - now);

@@ -2,7 +2,7 @@
  * The order in which a worker stops.
  *
  * 1. Report not ready, so that nobody counts on it.
- * 2. Take nothing more from the backlog. Consumers are not cancelled: that would break the order of their queues.
+ * 2. Tell the other workers, and take nothing more from the backlog. Consumers are not cancelled: that would break the order of their queues.
  * 3. Let the writers and the load responder finish what they are at: commit, letters, replies, settle. At the deadline
  *    cut the database connections; what was not committed is not acked.
  * 4. Close the consumers' channels: acks go out first, everything else returns to its queue, in order.

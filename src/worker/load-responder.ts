@@ -49,6 +49,7 @@ export class LoadResponder {
   #wake: (() => void)[] = [];
   #ended = false;
   #lanes: Promise<void> | undefined;
+  readonly #sessions: ReadSession[] = [];
 
   constructor(options: LoadResponderOptions) {
     this.#options = options;
@@ -76,8 +77,14 @@ export class LoadResponder {
     await this.#lanes;
   }
 
+  /** Cuts the database connections, so that nothing under way lasts any longer. */
+  async abandon(): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session.close()));
+  }
+
   async #runLane(): Promise<void> {
     const session = this.#options.openSession();
+    this.#sessions.push(session);
     const reader = this.#options.reader();
     for (;;) {
       if (this.#waiting.length === 0) {

@@ -5,6 +5,7 @@ import { QueueConsumer } from '../broker/queue-consumer.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog, PartitionBacklog } from './backlog.ts';
 import type { InFlight } from './in-flight.ts';
+import type { OwnedPartition } from './ownership.ts';
 import { consumerPriority } from './rendezvous.ts';
 import { type PartitionKey, WorkFrame } from './work-frame.ts';
 
@@ -15,40 +16,52 @@ export interface PartitionConsumerOptions {
   readonly backlog: Backlog;
   readonly inFlight: InFlight;
   readonly metrics: Metrics;
+  /** How long a hand-over waits for what is being written. */
+  readonly handOverTimeoutMs: number;
   readonly onOpen: () => void;
+  /** The queue has begun to deliver to us. */
+  readonly onActive: () => void;
   readonly onLost: (error: BrokerError) => void;
   readonly retryDelayMsMin: number;
   readonly retryDelayMsMax: number;
 }
 
-export class PartitionConsumer {
+export class PartitionConsumer implements OwnedPartition {
   readonly key: PartitionKey;
+  readonly queue: string;
+  readonly #options: PartitionConsumerOptions;
   readonly #consumer: QueueConsumer;
   readonly #partition: PartitionBacklog;
+  /** Delivered on a live channel and neither settled nor given up. */
+  readonly #unsettled = new Set<WorkFrame>();
+  #whenQuiet: (() => void) | undefined;
+  #active = false;
+  #deliveries = 0;
   /** What this channel asked for; a reopened one asks anew. */
   #prefetchFrames = 0;
+  #handingOver: Promise<void> | undefined;
 
   constructor(connection: BrokerConnection, options: PartitionConsumerOptions) {
-    const { key, queue, workerName, backlog, inFlight, metrics } = options;
+    const { key, queue, inFlight } = options;
     this.key = key;
-    this.#partition = backlog.partition(key);
+    this.queue = queue;
+    this.#options = options;
+    this.#partition = options.backlog.partition(key);
     this.#consumer = new QueueConsumer(connection, {
       queue,
-      priority: consumerPriority(workerName, key),
+      priority: consumerPriority(options.workerName, key),
       prefetchCount: () => {
         this.#prefetchFrames = inFlight.prefetchFrames;
         return this.#prefetchFrames;
       },
-      onDelivery: (delivery) => {
-        metrics.deliveries.inc();
-        const frame = new WorkFrame(delivery, key);
-        inFlight.add(frame);
-        backlog.add(this.#partition, frame);
-        if (inFlight.exceeded && inFlight.prefetchFrames < this.#prefetchFrames) void this.#consumer.reopen();
+      onDelivery: (delivery) => this.#take(new WorkFrame(delivery, key)),
+      onOpen: () => {
+        this.#partition.paused = false;
+        options.onOpen();
       },
-      onOpen: options.onOpen,
       onLost: (error) => {
-        for (const frame of backlog.dropReturned(this.#partition)) inFlight.remove(frame);
+        this.#setActive(false);
+        for (const frame of options.backlog.dropReturned(this.#partition)) this.done(frame);
         options.onLost(error);
       },
       retryDelayMsMin: options.retryDelayMsMin,
@@ -64,11 +77,93 @@ export class PartitionConsumer {
     return this.#consumer.open;
   }
 
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** Deliveries so far, over all channels. */
+  get deliveries(): number {
+    return this.#deliveries;
+  }
+
+  /** Frames delivered and not settled. */
+  get unsettled(): number {
+    return this.#unsettled.size;
+  }
+
   get lastError(): BrokerError | undefined {
     return this.#consumer.lastError;
   }
 
+  /** The frame is settled, or given up. Safe twice. */
+  done(frame: WorkFrame): void {
+    this.#options.inFlight.remove(frame);
+    this.#unsettled.delete(frame);
+    if (this.#unsettled.size === 0) this.#whenQuiet?.();
+  }
+
+  /** Another worker has it now. */
+  yielded(): void {
+    if (this.#unsettled.size === 0) this.#setActive(false);
+  }
+
+  handOver(): Promise<void> {
+    this.#handingOver ??= this.#handOver().finally(() => {
+      this.#handingOver = undefined;
+    });
+    return this.#handingOver;
+  }
+
+  /** Gives the queue back at once and subscribes again. */
+  async reopen(): Promise<void> {
+    await this.#consumer.reopen();
+  }
+
   async close(): Promise<void> {
     await this.#consumer.close();
+  }
+
+  /**
+   * n.b. The channel is closed, not cancelled: what is unacked then returns in order, before the next worker gets
+   * anything. If the database holds a batch up longer than the timeout, its frames return as well; the slot lock and
+   * the guard keep its late commit harmless.
+   */
+  async #handOver(): Promise<void> {
+    if (!this.open) return;
+    this.#partition.paused = true;
+    for (const frame of this.#options.backlog.dropWaiting(this.#partition)) this.done(frame);
+    await this.#quiet();
+    await this.#consumer.reopen();
+  }
+
+  async #quiet(): Promise<void> {
+    if (this.#unsettled.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, this.#options.handOverTimeoutMs);
+      this.#whenQuiet = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#whenQuiet = undefined;
+  }
+
+  #take(frame: WorkFrame): void {
+    const { metrics, inFlight, backlog } = this.#options;
+    metrics.deliveries.inc();
+    this.#deliveries += 1;
+    this.#setActive(true);
+    // What comes after a hand-over or a stop began is left unacked, and returns when the channel closes.
+    if (!backlog.add(this.#partition, frame)) return;
+    inFlight.add(frame);
+    this.#unsettled.add(frame);
+    if (inFlight.exceeded && inFlight.prefetchFrames < this.#prefetchFrames) void this.#consumer.reopen();
+  }
+
+  #setActive(active: boolean): void {
+    if (this.#active === active) return;
+    this.#active = active;
+    this.#options.metrics.partitionOwned.set(this.key.partitionCount, this.key.partition, active);
+    if (active) this.#options.onActive();
   }
 }

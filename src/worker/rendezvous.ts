@@ -22,3 +22,17 @@ function mix(hash: number): number {
   mixed = Math.imul(mixed, 0xc2b2ae35);
   return mixed ^ (mixed >>> 16);
 }
+
+/** The worker that a partition belongs to. */
+export function idealOwner(workers: readonly string[], key: PartitionKey): string | undefined {
+  let ideal: string | undefined;
+  let highest = -1;
+  for (const worker of workers) {
+    const priority = consumerPriority(worker, key);
+    // Equal priorities are one in 2^31; any order that is the same everywhere will do.
+    if (priority < highest || (priority === highest && ideal !== undefined && worker > ideal)) continue;
+    ideal = worker;
+    highest = priority;
+  }
+  return ideal;
+}

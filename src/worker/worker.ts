@@ -3,10 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { BrokerConnection } from '../broker/broker-connection.ts';
 import { ConfirmingPublisher } from '../broker/confirming-publisher.ts';
-import { QueueConsumer } from '../broker/queue-consumer.ts';
 import { ReplyPublisher } from '../broker/reply-publisher.ts';
 import type { Options } from '../config/options.ts';
-import { commandsQueue, type Names, namesFor } from '../contract/names.ts';
+import { type Names, namesFor } from '../contract/names.ts';
 import type { ConnectionOptions } from '../store/connection.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
 import type { Store, WriteSession } from '../store/store.ts';
@@ -21,11 +20,11 @@ import { drain } from './drain.ts';
 import { InFlight } from './in-flight.ts';
 import { ObjectReader } from './load-answers.ts';
 import { LoadResponder } from './load-responder.ts';
-import { PartitionConsumer } from './partition-consumer.ts';
 import { prepareSchema, prepareTopology } from './prepare.ts';
 import { ReplySender } from './reply-sender.ts';
 import type { SettleContext } from './settle-frame.ts';
-import { WriteRetry } from './write-retry.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { StoppedError, WriteRetry } from './write-retry.ts';
 import { runWriter } from './writer.ts';
 
 export interface WorkerOptions {
@@ -65,7 +64,8 @@ export class Worker {
   /** Aborts when the drain deadline has passed. */
   readonly #abandoning = new AbortController();
   readonly #sessions: WriteSession[] = [];
-  readonly #consumers: (PartitionConsumer | QueueConsumer)[] = [];
+  readonly #subscriptions: Subscriptions;
+  #onSubscribed: () => void = () => {};
   readonly #responder: LoadResponder;
   readonly #settle: SettleContext;
   #writers: Promise<unknown> = Promise.resolve();
@@ -100,6 +100,18 @@ export class Worker {
       signal: this.#abandoning.signal,
       onStoreError: (error) => this.#reportStoreError(error, 0),
       onBug: (error) => this.#fail(error),
+    });
+    this.#subscriptions = new Subscriptions({
+      connection: this.#consuming,
+      options,
+      names: this.#names,
+      workerName: this.name,
+      backlog: this.#backlog,
+      inFlight: this.#inFlight,
+      responder: this.#responder,
+      metrics: this.metrics,
+      logger,
+      onChange: () => this.#reportConsuming(),
     });
     this.metrics.oldestCommandAge.readFrom(() => this.#inFlight.oldestAgeMs / 1_000);
   }
@@ -152,7 +164,8 @@ export class Worker {
     this.#replies.start();
     this.#responder.start();
     this.#startWriters();
-    await this.#startConsumers();
+    await this.#subscribe();
+    if (this.#stopping.signal.aborted) throw new StoppedError('the worker was stopped before it was ready');
     logger.info({ worker: this.name, partitionCount: options.partitions }, 'worker ready');
   }
 
@@ -174,7 +187,7 @@ export class Worker {
         reader: new ObjectReader(options.replyBytesMax),
         settle: this.#settle,
         metrics,
-        onFrameDone: (frame) => this.#inFlight.remove(frame),
+        onFrameDone: (frame) => this.#subscriptions.done(frame),
         onBug: (error) => this.#fail(error),
       });
     });
@@ -182,44 +195,11 @@ export class Worker {
   }
 
   /** Resolves when every queue is subscribed to. */
-  async #startConsumers(): Promise<void> {
-    const { options } = { options: this.#options };
+  async #subscribe(): Promise<void> {
     await new Promise<void>((resolve) => {
-      const onOpen = (): void => {
-        if (this.#reportConsuming()) resolve();
-      };
-      const onLost = (): void => void this.#reportConsuming();
+      this.#onSubscribed = resolve;
       this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-      for (let partition = 0; partition < options.partitions; partition += 1) {
-        const key = { partitionCount: options.partitions, partition };
-        this.#consumers.push(
-          new PartitionConsumer(this.#consuming, {
-            ...options,
-            key,
-            queue: commandsQueue(this.#names, key.partitionCount, key.partition),
-            workerName: this.name,
-            backlog: this.#backlog,
-            inFlight: this.#inFlight,
-            metrics: this.metrics,
-            onOpen,
-            onLost,
-          }),
-        );
-      }
-      this.#consumers.push(
-        new QueueConsumer(this.#consuming, {
-          ...options,
-          queue: this.#names.loadsQueue,
-          prefetchCount: () => options.loadsPrefetch,
-          onDelivery: (delivery) => this.#responder.add(delivery),
-          onOpen,
-          onLost: () => {
-            this.#responder.dropReturned();
-            onLost();
-          },
-        }),
-      );
-      for (const consumer of this.#consumers) consumer.start();
+      this.#subscriptions.start();
     });
   }
 
@@ -229,16 +209,19 @@ export class Worker {
     return await drain(
       {
         reportNotReady: () => this.health.fail('consuming', 'the worker is stopping'),
-        endBacklog: () => this.#backlog.end(),
+        endBacklog: () => {
+          this.#subscriptions.leave();
+          this.#backlog.end();
+        },
         finishWork: async () => {
           await Promise.all([this.#writers, this.#responder.end()]);
         },
         abandonWork: async () => {
           this.#abandoning.abort();
-          await Promise.all(this.#sessions.map((session) => session.close()));
+          await Promise.all([this.#responder.abandon(), ...this.#sessions.map((session) => session.close())]);
         },
         closeConsumers: async () => {
-          await Promise.all(this.#consumers.map((consumer) => consumer.close()));
+          await this.#subscriptions.close();
         },
         closePublishers: async () => {
           await Promise.all([this.#confirming.close(), this.#replies.close()]);
@@ -306,15 +289,16 @@ export class Worker {
     else this.health.fail('broker', error?.message ?? 'not connected yet');
   }
 
-  #reportConsuming(): boolean {
-    const missing = this.#consumers.filter(({ open }) => !open);
-    if (this.#stopping.signal.aborted) return false;
-    if (missing.length === 0) this.health.pass('consuming');
-    else {
-      const reason = missing[0]?.lastError?.message ?? 'not subscribed yet';
-      this.health.fail('consuming', `${missing.length} of ${this.#consumers.length} queues: ${reason}`);
+  #reportConsuming(): void {
+    if (this.#stopping.signal.aborted) return;
+    const { missing, count } = this.#subscriptions;
+    const [first] = missing;
+    if (first === undefined) {
+      this.health.pass('consuming');
+      this.#onSubscribed();
+    } else {
+      this.health.fail('consuming', `${missing.length} of ${count} queues, ${first.queue}: ${first.reason}`);
     }
-    return missing.length === 0;
   }
 
   #reportStoreError(error: StoreError, delayMs: number): void {

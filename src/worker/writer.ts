@@ -1,6 +1,7 @@
 /**
- * One writer: takes a batch, writes it, answers its loads, settles its frames; then the next. Several run side by side
- * on disjoint partitions.
+ * One writer: takes a batch, writes it, answers its loads, lets its frames be settled; then the next. Several run side
+ * by side on disjoint partitions. It does not wait for frames to be settled: a dead letter that is held up holds up its
+ * own partition, by prefetch, and no other.
  */
 import type { WriteSession } from '../store/store.ts';
 import { StoreError } from '../store/store-error.ts';
@@ -32,13 +33,17 @@ export interface WriterContext {
   readonly onBug: (error: unknown) => void;
 }
 
-/** Runs until the backlog has ended or the worker was stopped. */
+/** Runs until the backlog has ended or the worker was stopped, and everything taken is settled or given up. */
 export async function runWriter(context: WriterContext): Promise<void> {
+  const settling = new Set<Promise<void>>();
   for (;;) {
     const batch = await context.backlog.take();
     if (batch === undefined) break;
     try {
-      await runBatch(batch, context);
+      for (const frame of await runBatch(batch, context)) {
+        const settled = settle(frame, context).finally(() => settling.delete(settled));
+        settling.add(settled);
+      }
     } catch (error) {
       for (const frame of batch.frames) context.onFrameDone(frame);
       if (error instanceof StoppedError) break;
@@ -47,10 +52,22 @@ export async function runWriter(context: WriterContext): Promise<void> {
       break;
     }
   }
+  await Promise.all(settling);
   await context.session.close();
 }
 
-async function runBatch(batch: Batch, context: WriterContext): Promise<void> {
+/** Never rejects. */
+async function settle(frame: WorkFrame, context: WriterContext): Promise<void> {
+  try {
+    await settleFrame(frame, context.settle);
+  } catch (error) {
+    if (!(error instanceof StoppedError)) context.onBug(error);
+  }
+  context.onFrameDone(frame);
+}
+
+/** Returns the frames that have all their answers. */
+async function runBatch(batch: Batch, context: WriterContext): Promise<WorkFrame[]> {
   const { backlog, metrics } = context;
   metrics.batchCommands.observe(batch.frames.reduce((sum, { commandCount }) => sum + commandCount, 0));
   rejectExpired(batch.frames);
@@ -60,14 +77,8 @@ async function runBatch(batch: Batch, context: WriterContext): Promise<void> {
   const loads = await loadBatch(done, context.session, context.reader, context.retry);
   if (loads > 0) metrics.loadDuration.ordered.observe((performance.now() - startedAt) / 1_000);
   // The next batch of these partitions may begin: what follows touches the database no more.
-  backlog.release(batch, [...setAside], SET_ASIDE_MS);
-  for (const frame of setAside) if (!frame.delivery.live()) context.onFrameDone(frame);
-  await Promise.all(
-    done.map(async (frame) => {
-      await settleFrame(frame, context.settle);
-      context.onFrameDone(frame);
-    }),
-  );
+  for (const frame of backlog.release(batch, setAside, SET_ASIDE_MS)) context.onFrameDone(frame);
+  return done;
 }
 
 /** Writes the batch; returns the frames that must be tried again. */
