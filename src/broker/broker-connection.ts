@@ -6,6 +6,7 @@
  * that lives says nothing about its channels.
  */
 import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { type ChannelModel, connect } from 'amqplib';
 import { backoffMs, pause } from './backoff.ts';
 import { BrokerError, toBrokerError } from './broker-error.ts';
@@ -20,6 +21,12 @@ export interface BrokerConnectionOptions {
   readonly retryDelayMsMin: number;
   readonly retryDelayMsMax: number;
 }
+
+/**
+ * How long an orderly close may take. RabbitMQ answers in milliseconds; a peer that is gone never does, and amqplib would
+ * wait for ever.
+ */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 interface Events {
   connected: [model: ChannelModel];
@@ -36,6 +43,7 @@ export class BrokerConnection extends EventEmitter<Events> {
   #model: ChannelModel | undefined;
   #running: Promise<void> | undefined;
   #lastError: BrokerError | undefined;
+  #blocked = false;
 
   constructor(options: BrokerConnectionOptions) {
     super();
@@ -47,6 +55,17 @@ export class BrokerConnection extends EventEmitter<Events> {
   /** The live connection, if there is one now. */
   get model(): ChannelModel | undefined {
     return this.#model;
+  }
+
+  /** Whether RabbitMQ takes no publishes at present. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Major version of the broker, as far as it tells; 0 if not connected. */
+  get brokerMajorVersion(): number {
+    const version: unknown = this.#model?.connection.serverProperties.version;
+    return typeof version === 'string' ? Number.parseInt(version, 10) || 0 : 0;
   }
 
   get closed(): boolean {
@@ -73,11 +92,11 @@ export class BrokerConnection extends EventEmitter<Events> {
     this.#running ??= this.#run(model);
   }
 
-  /** Closes for ever. Safe twice, and before start. */
+  /** Closes for ever, within seconds even if the peer is silent. Safe twice, and before start. */
   async close(): Promise<void> {
     this.#closing.abort();
     const model = this.#model;
-    if (model !== undefined) await model.close().catch(() => undefined);
+    if (model !== undefined) await closeModel(model);
     await this.#running;
   }
 
@@ -90,6 +109,7 @@ export class BrokerConnection extends EventEmitter<Events> {
         retry = 0;
         await this.#stay(model);
       } catch (error) {
+        if (this.closed) return;
         this.#lastError = toBrokerError(error);
         this.emit('disconnected', this.#lastError);
       }
@@ -106,16 +126,23 @@ export class BrokerConnection extends EventEmitter<Events> {
     if (!url.searchParams.has('heartbeat')) {
       url.searchParams.set('heartbeat', String(Math.max(1, Math.round(this.#options.heartbeatMs / 1_000))));
     }
+    const opening = this.#dial(url.href);
     try {
-      return await connect(url.href, {
-        timeout: this.#options.connectTimeoutMs,
-        noDelay: true,
-        keepAlive: true,
-        clientProperties: { connection_name: this.#options.connectionName },
-      });
+      return await unlessAborted(opening, this.#closing.signal);
     } catch (error) {
+      // Nobody waits for an attempt that goes on beyond the close, but what it opens is closed again.
+      opening.then(closeModel, () => undefined);
       throw toBrokerError(error);
     }
+  }
+
+  async #dial(url: string): Promise<ChannelModel> {
+    return await connect(url, {
+      timeout: this.#options.connectTimeoutMs,
+      noDelay: true,
+      keepAlive: true,
+      clientProperties: { connection_name: this.#options.connectionName },
+    });
   }
 
   /** Announces the connection and stays until it is lost, which it reports by throwing, or closed. */
@@ -127,14 +154,54 @@ export class BrokerConnection extends EventEmitter<Events> {
     const lost = new Promise<Error | undefined>((resolve) => {
       model.on('close', (error) => resolve(reason ?? error));
     });
-    model.on('blocked', (why) => this.emit('blocked', why));
-    model.on('unblocked', () => this.emit('unblocked'));
+    // One listener for each channel, and there is one for each partition.
+    model.setMaxListeners(0);
+    model.on('blocked', (why) => {
+      this.#blocked = true;
+      this.emit('blocked', why);
+    });
+    model.on('unblocked', () => {
+      this.#blocked = false;
+      this.emit('unblocked');
+    });
     this.#model = model;
     this.#lastError = undefined;
-    if (this.closed) await model.close().catch(() => undefined);
+    if (this.closed) await closeModel(model);
     else this.emit('connected', model);
     const error = await lost;
     this.#model = undefined;
+    if (this.#blocked) {
+      this.#blocked = false;
+      this.emit('unblocked');
+    }
     if (!this.closed) throw error ?? new BrokerError('BROKER_UNAVAILABLE', 'the connection was closed');
   }
+}
+
+/** Closes a connection, orderly if the peer answers in time, else by ending its socket. */
+async function closeModel(model: ChannelModel): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => {
+      // amqplib has no word for this; its connection takes an error of its socket for the end.
+      const { stream } = model.connection as unknown as { readonly stream: Duplex };
+      stream.destroy(new Error('RabbitMQ did not answer the close'));
+    }, CLOSE_TIMEOUT_MS);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    model.on('error', () => undefined);
+    model.on('close', done);
+    model.close().then(done, done);
+  });
+}
+
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const abort = (): void =>
+      reject(new BrokerError('BROKER_UNAVAILABLE', 'the connection was closed by ourselves'));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort);
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

@@ -12,7 +12,10 @@ import { openConfirmChannel, SupervisedChannel } from './supervised-channel.ts';
 export type PublishProperties = Options.Publish;
 
 export interface PublisherOptions {
-  /** How long a confirm may take before the channel is given up; its messages are then of unknown fate. */
+  /**
+   * How long a confirm may take before the channel is given up; its messages are then of unknown fate. Does not run while
+   * RabbitMQ takes no publishes.
+   */
   readonly confirmTimeoutMs: number;
   readonly retryDelayMsMin: number;
   readonly retryDelayMsMax: number;
@@ -34,13 +37,17 @@ interface Pending {
 }
 
 export class ConfirmingPublisher {
+  readonly #connection: BrokerConnection;
   readonly #supervised: SupervisedChannel<ConfirmChannel>;
   readonly #confirmTimeoutMs: number;
   /** In the order of publishing. */
   readonly #pending = new Map<string, Pending>();
   #watch: NodeJS.Timeout | undefined;
+  /** Since when the confirm of the oldest message has been due: not before RabbitMQ took publishes again. */
+  #takenSince = 0;
 
   constructor(connection: BrokerConnection, options: PublisherOptions) {
+    this.#connection = connection;
     this.#confirmTimeoutMs = options.confirmTimeoutMs;
     this.#supervised = new SupervisedChannel(connection, {
       create: openConfirmChannel,
@@ -131,7 +138,10 @@ export class ConfirmingPublisher {
       this.#watch = undefined;
       const [oldest] = this.#pending.values();
       if (oldest === undefined) return;
-      if (performance.now() - oldest.publishedAt >= this.#confirmTimeoutMs) void this.#supervised.reopen();
+      const now = performance.now();
+      if (this.#connection.blocked) this.#takenSince = now;
+      const dueSince = Math.max(oldest.publishedAt, this.#takenSince);
+      if (now - dueSince >= this.#confirmTimeoutMs) void this.#supervised.reopen();
       this.#watchConfirms();
     }, this.#confirmTimeoutMs / 2);
     this.#watch.unref();

@@ -59,13 +59,13 @@ export class SupervisedChannel<Kind extends Channel> {
 
   /** Closes the present channel; a new one is opened. What was unacked returns to its queue, in order. */
   async reopen(): Promise<void> {
-    await this.#channel?.close().catch(() => undefined);
+    await closeChannel(this.#channel);
   }
 
   /** Closes for ever. Safe twice, and before start. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#channel?.close().catch(() => undefined);
+    await closeChannel(this.#channel);
     await this.#running;
   }
 
@@ -130,7 +130,7 @@ export class SupervisedChannel<Kind extends Channel> {
     model.once('close', end);
     try {
       await this.#options.setup(channel);
-      if (this.#closing.signal.aborted) await channel.close();
+      if (this.#closing.signal.aborted) await closeChannel(channel);
       else {
         this.#channel = channel;
         this.#lastError = undefined;
@@ -138,7 +138,7 @@ export class SupervisedChannel<Kind extends Channel> {
       }
     } catch (error) {
       reason ??= toBrokerError(error);
-      await channel.close().catch(() => undefined);
+      await closeChannel(channel);
       end();
     }
     await ended;
@@ -148,4 +148,14 @@ export class SupervisedChannel<Kind extends Channel> {
     this.#options.onLost?.(channel, reason);
     return reason;
   }
+}
+
+/** Closes a channel; if its connection ends before the broker answers, amqplib's own promise never settles. */
+async function closeChannel(channel: Channel | undefined): Promise<void> {
+  if (channel === undefined) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => resolve();
+    channel.once('close', done);
+    channel.close().then(done, done);
+  });
 }

@@ -232,6 +232,14 @@ export const OptionFields = z.strictObject({
       'go on.',
     unit: 'ms',
   }),
+  consumerTimeoutMs: option(integer(MINUTE, DAY).default(30 * MINUTE), {
+    group: 'Timeouts',
+    description:
+      "RabbitMQ's delivery acknowledgement timeout (`consumer_timeout`, 30 minutes unless told otherwise there). While " +
+      'nothing can be written, channels are renewed shortly before it, because each renewal costs every message that ' +
+      'waits one of its 50 returns.',
+    unit: 'ms',
+  }),
   // Together with confirmTimeoutMs and retryDelayMsMax at their largest this is below 16 minutes, about half of the
   // 30 minutes after which RabbitMQ closes the channel of a consumer that has not acknowledged.
   statementTimeoutMs: option(integer(100, 10 * MINUTE).default(MINUTE), {

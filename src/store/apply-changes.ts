@@ -10,7 +10,7 @@ import { insertStagedObjects } from './insert-staged-objects.ts';
 import { raiseEpochs } from './raise-epochs.ts';
 import { removeTombstones } from './remove-tombstones.ts';
 import { STAGED } from './stage-objects.ts';
-import type { Changes, ObjectRow, RefusedRow, TombstoneRow, UpdateRow } from './store.ts';
+import type { Changes, ObjectRow, RefusedRow, UpdateRow, WrittenRow } from './store.ts';
 import { StoreError, toStoreError } from './store-error.ts';
 import { updateObjects } from './update-objects.ts';
 import { updateStagedObjects } from './update-staged-objects.ts';
@@ -84,7 +84,13 @@ const SAVEPOINT = { text: 'SAVEPOINT isolate' };
 const RELEASE = { text: 'RELEASE SAVEPOINT isolate' };
 const ROLLBACK_TO = { text: 'ROLLBACK TO SAVEPOINT isolate' };
 
-/** As `applyChanges`, but goes on past refused rows and returns them; the transaction is then to be rolled back. */
+/** Constraints that are otherwise only checked at the commit, where no row is named. */
+export const CHECK_AT_ONCE = { text: 'SET CONSTRAINTS ALL IMMEDIATE' };
+
+/**
+ * As `applyChanges`, but goes on past refused rows and returns them; if there are any, the transaction is to be rolled
+ * back.
+ */
 export async function isolateRefusedRows(connection: Connection, changes: Changes): Promise<RefusedRow[]> {
   const none: Changes = {
     inserts: [],
@@ -118,17 +124,25 @@ export async function isolateRefusedRows(connection: Connection, changes: Change
     refused,
     ({ row }) => row,
   );
-  const { tombstones, epochs, claims, revived } = changes;
-  await apply({ tombstones, epochs, claims, revived });
+  await halve(
+    connection,
+    changes.epochs,
+    (epochs) => apply({ epochs }),
+    refused,
+    (row) => row,
+  );
+  const { tombstones, claims, revived } = changes;
+  await apply({ tombstones, claims, revived });
   return refused;
 }
 
-async function halve<Item>(
+/** Applies all items but those that are refused, which it adds to `refused`. */
+export async function halve<Item>(
   connection: Connection,
   items: readonly Item[],
   apply: (items: Item[]) => Promise<unknown>,
   refused: RefusedRow[],
-  rowOf: (item: Item) => ObjectRow | TombstoneRow,
+  rowOf: (item: Item) => WrittenRow,
 ): Promise<void> {
   if (items.length === 0) return;
   await connection.query(SAVEPOINT);

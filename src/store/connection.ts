@@ -16,6 +16,9 @@ export interface ConnectionOptions {
 /** How long after the server should have ended a statement we give the connection up for dead. */
 const ANSWER_MARGIN_MS = 5_000;
 
+/** How long an orderly end may take: one message, which the server answers by closing. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
 /** What a statement runs on. */
 export interface Queryable {
   query<Row extends unknown[] = unknown[]>(
@@ -160,13 +163,15 @@ export class Connection implements Queryable {
     ).connection?.stream?.destroy();
   }
 
-  /** Ends the connection; never throws. */
+  /** Ends the connection, within seconds even if the server is silent; never throws. */
   async close(): Promise<void> {
     if (!this.usable) {
       this.destroy();
       return;
     }
     this.#lost = new StoreError('the connection is closed', { failure: 'systemic', connectionLost: true });
+    const timer = setTimeout(() => this.destroy(), CLOSE_TIMEOUT_MS);
     await this.#client.end().catch(() => undefined);
+    clearTimeout(timer);
   }
 }

@@ -60,9 +60,11 @@ const MIGRATION_TIMEOUT_MS = 3_600_000;
 async function runOnce(connection: Connection, migration: Migration): Promise<boolean> {
   await connection.query({ text: 'BEGIN' });
   await connection.query(MIGRATION_LOCK);
+  // First: a session that found no such table before the lock may go on finding none in this transaction, since only
+  // statements that lock a table take notice of tables made by others.
+  await connection.query(CREATE_MIGRATIONS_TABLE);
   const done = (await appliedMigrations(connection)).has(migration.number);
   if (!done) {
-    await connection.query(CREATE_MIGRATIONS_TABLE);
     await connection.query({ text: migration.sql });
     await connection.query(RECORD_MIGRATION, [migration.number, migration.name]);
   }

@@ -130,19 +130,24 @@ export interface WriteResult {
 
 /** A row that the database refused. */
 export interface RefusedRow {
-  /** The `ObjectRow` or `TombstoneRow` of the decision. */
-  readonly row: ObjectRow | TombstoneRow;
+  /** What was to be written, as it stands in the decision; or compared, as it stands in the question. */
+  readonly row: WrittenRow;
   readonly error: StoreError;
 }
+
+export type WrittenRow = ObjectRow | TombstoneRow | EpochRow;
 
 /** Thrown by an isolating write: nothing was written; without these rows it would have been. */
 export class RowsRefusedError extends Error {
   override readonly name = 'RowsRefusedError';
   readonly refused: readonly RefusedRow[];
+  /** Rows of the same pass that it does take. */
+  readonly acceptedCount: number;
 
-  constructor(refused: readonly RefusedRow[]) {
+  constructor(refused: readonly RefusedRow[], acceptedCount: number) {
     super(`the database refuses ${refused.length} row(s)`);
     this.refused = refused;
+    this.acceptedCount = acceptedCount;
   }
 }
 

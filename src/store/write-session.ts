@@ -2,7 +2,7 @@
  * One writer's connection and its transactions:
  * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT.
  */
-import { applyChanges, isolateRefusedRows, type Staged } from './apply-changes.ts';
+import { applyChanges, CHECK_AT_ONCE, halve, isolateRefusedRows, type Staged } from './apply-changes.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
 import { lockSlots } from './lock-slots.ts';
@@ -12,8 +12,10 @@ import { readStates } from './read-states.ts';
 import { CREATE_STAGING, stageObjects } from './stage-objects.ts';
 import {
   type Changes,
+  type ContentQuestion,
   type Decision,
   type ObjectRow,
+  type RefusedRow,
   RowsRefusedError,
   type Snapshot,
   type WriteRequest,
@@ -45,6 +47,7 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     }
     try {
       await connection.query(BEGIN);
+      if (request.isolate) await connection.query(CHECK_AT_ONCE);
       const staged = byCopy ? await this.#stage(connection, request.candidates) : new Map();
       const heldSlots = await lockSlots(connection, request.slots);
       const passes = await this.#decide(connection, request, heldSlots);
@@ -77,7 +80,8 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
       const snapshot: Snapshot = { heldSlots, states, claims, answers };
       const decision: Decision = request.decide(snapshot);
       if (decision.questions === undefined) return decision.passes;
-      answers = new Map([...answers, ...(await compareContents(connection, decision.questions))]);
+      const compare = request.isolate ? isolateQuestions : compareContents;
+      answers = new Map([...answers, ...(await compare(connection, decision.questions))]);
     }
   }
 
@@ -92,11 +96,27 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     for (const changes of passes) {
       const refused = await isolateRefusedRows(connection, changes);
       // What later passes would write rests on what was refused here, so it is decided anew without it.
-      if (refused.length > 0) throw new RowsRefusedError(refused);
-      rows += changes.inserts.length + changes.updates.length + changes.deletes.length;
+      const count = changes.inserts.length + changes.updates.length + changes.deletes.length;
+      if (refused.length > 0) throw new RowsRefusedError(refused, count - refused.length);
+      rows += count;
     }
     return rows;
   }
+}
+
+/** As `compareContents`, but names the documents that cannot even be compared. @throws RowsRefusedError */
+async function isolateQuestions(
+  connection: Connection,
+  questions: readonly ContentQuestion[],
+): Promise<Map<object, boolean>> {
+  const answers = new Map<object, boolean>();
+  const refused: RefusedRow[] = [];
+  const compare = async (part: ContentQuestion[]): Promise<void> => {
+    for (const [asker, answer] of await compareContents(connection, part)) answers.set(asker, answer);
+  };
+  await halve(connection, questions, compare, refused, ({ row }) => row);
+  if (refused.length > 0) throw new RowsRefusedError(refused, questions.length - refused.length);
+  return answers;
 }
 
 /** Leaves the connection outside any transaction, or unusable; never throws. */

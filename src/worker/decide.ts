@@ -16,11 +16,13 @@ import {
   type ContentQuestion,
   claimKey,
   type Decision,
+  type EpochRow,
   NEVER_STORED,
   type ObjectRow,
   type Snapshot,
   type StoredState,
   type TombstoneRow,
+  type WrittenRow,
 } from '../store/store.ts';
 import {
   type BatchClaim,
@@ -36,7 +38,7 @@ export interface BatchDecision {
   /** One for each command that is neither refused nor in a held slot, once there are no questions left. */
   readonly verdicts: ReadonlyMap<BatchCommand, Verdict>;
   /** Which command each written row stands for, to name the one that the database refuses. */
-  readonly owners: ReadonlyMap<ObjectRow | TombstoneRow, BatchWrite>;
+  readonly owners: ReadonlyMap<WrittenRow, BatchCommand>;
 }
 
 /**
@@ -62,7 +64,7 @@ class DecisionSink {
   readonly questions: ContentQuestion[] = [];
   readonly passes: Changes[] = [];
   readonly verdicts = new Map<BatchCommand, Verdict>();
-  readonly owners = new Map<ObjectRow | TombstoneRow, BatchWrite>();
+  readonly owners = new Map<WrittenRow, BatchCommand>();
 
   pass(index: number): Changes {
     const existing = this.passes[index];
@@ -181,7 +183,10 @@ class ObjectDecider {
       if (haveSameBytes(against, item.row)) return true;
     }
     const answer = this.#snapshot.answers.get(item);
-    if (answer === undefined) this.#sink.questions.push({ asker: item, row: item.row, against });
+    if (answer === undefined) {
+      this.#sink.questions.push({ asker: item, row: item.row, against });
+      this.#sink.owners.set(item.row, item);
+    }
     return answer;
   }
 
@@ -226,8 +231,13 @@ class ObjectDecider {
     this.#epoch = epoch;
     const changes = this.#nextPass();
     changes.claims.push({ id: this.#id, claim, epoch });
-    if (this.#live) changes.epochs.push({ id: this.#id, epoch });
-    else changes.tombstones.push({ id: this.#id, version: this.#version, epoch });
+    if (this.#live) {
+      const row: EpochRow = { id: this.#id, epoch };
+      changes.epochs.push(row);
+      this.#sink.owners.set(row, item);
+    } else {
+      changes.tombstones.push({ id: this.#id, version: this.#version, epoch });
+    }
     this.#base = { live: this.#live, version: this.#version, epoch, tombstone: !this.#live };
     this.#sink.verdicts.set(item, { outcome: 'claimed', epoch });
   }

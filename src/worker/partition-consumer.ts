@@ -91,6 +91,12 @@ export class PartitionConsumer implements OwnedPartition {
     return this.#unsettled.size;
   }
 
+  /** How long ago the oldest frame arrived that is not settled, in milliseconds; 0 if there is none. */
+  get oldestAgeMs(): number {
+    for (const { delivery } of this.#unsettled) return performance.now() - delivery.receivedAt;
+    return 0;
+  }
+
   get lastError(): BrokerError | undefined {
     return this.#consumer.lastError;
   }

@@ -37,7 +37,9 @@ export interface SubscriptionsOptions {
 
 /** From this major version on RabbitMQ moves a queue to a joining consumer of higher priority by itself. */
 const PROMOTES_SINCE = 4;
-/** How often queues of other numbers of partitions are looked for. */
+/** RabbitMQ looks for consumers over their timeout once a minute, and its clock is another: two minutes before. */
+const CONSUMER_TIMEOUT_MARGIN_MS = 2 * 60_000;
+/** How often queues of other numbers of partitions are looked for, and channels renewed. */
 const DISCOVERY_INTERVAL_MS = 10_000;
 
 const PARTITION_COUNTS = Array.from({ length: Math.log2(PARTITION_COUNT_MAX) + 1 }, (_, i) => 2 ** i);
@@ -170,6 +172,20 @@ export class Subscriptions {
     this.#given.onChange();
   }
 
+  /** Renews channels before RabbitMQ closes them for deliveries that were not acked in time. */
+  async #renew(): Promise<void> {
+    const { options, logger } = this.#given;
+    const renewAfterMs = Math.max(
+      options.consumerTimeoutMs / 2,
+      options.consumerTimeoutMs - CONSUMER_TIMEOUT_MARGIN_MS,
+    );
+    for (const partition of this.#partitions.values()) {
+      if (partition.oldestAgeMs < renewAfterMs) continue;
+      logger.warn({ queue: partition.queue }, 'renewing a channel before its consumer timeout');
+      await partition.reopen();
+    }
+  }
+
   /** Finds queues of other numbers of partitions, and forgets those that were deleted. Never throws. */
   async #discover(): Promise<void> {
     const { connection, options, names, logger } = this.#given;
@@ -191,6 +207,7 @@ export class Subscriptions {
         // The connection is being lost; the next look tells.
       }
     }
+    await this.#renew();
     if (this.#closed) return;
     this.#discovery = setTimeout(() => void this.#discover(), DISCOVERY_INTERVAL_MS);
   }

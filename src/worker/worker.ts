@@ -21,6 +21,7 @@ import { InFlight } from './in-flight.ts';
 import { ObjectReader } from './load-answers.ts';
 import { LoadResponder } from './load-responder.ts';
 import { prepareSchema, prepareTopology } from './prepare.ts';
+import { RefusalStreak } from './refusal-streak.ts';
 import { ReplySender } from './reply-sender.ts';
 import type { SettleContext } from './settle-frame.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -172,12 +173,14 @@ export class Worker {
   #startWriters(): void {
     const { options, metrics } = { options: this.#options, metrics: this.metrics };
     const { signal } = this.#abandoning;
+    const streak = new RefusalStreak();
     const writers = Array.from({ length: options.writers }, () => {
       const session = this.#store.openWriteSession();
       this.#sessions.push(session);
       return runWriter({
         backlog: this.#backlog,
         session,
+        streak,
         retry: new WriteRetry({
           ...options,
           signal,

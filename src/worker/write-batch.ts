@@ -11,15 +11,18 @@ import {
   type WriteRequest,
   type WriteSession,
 } from '../store/store.ts';
-import { type StoreError, toStoreError } from '../store/store-error.ts';
+import { StoreError, toStoreError } from '../store/store-error.ts';
 import { type BatchCommand, isClaim, isSave, type Verdict } from './batch-command.ts';
 import { type BatchDecision, decideBatch } from './decide.ts';
+import type { RefusalStreak } from './refusal-streak.ts';
 import { reject, type WorkEntry, type WorkFrame } from './work-frame.ts';
 import type { WriteRetry } from './write-retry.ts';
 
 export interface WriteBatchContext {
   readonly session: WriteSession;
   readonly retry: WriteRetry;
+  /** Shared by all writers. */
+  readonly streak: RefusalStreak;
   readonly onWritten: (result: { path: 'rows' | 'copy'; rows: number; durationMs: number }) => void;
 }
 
@@ -78,6 +81,8 @@ class BatchWriting {
   readonly #claims: ClaimKey[] = [];
   readonly #refused = new Set<BatchCommand>();
   #decided: BatchDecision | undefined;
+  /** What had been written by all writers when this batch was first taken for systemically refused. */
+  #writesBefore: number | undefined;
 
   constructor(works: ReadonlyMap<BatchCommand, WorkEntry>, context: WriteBatchContext) {
     this.#works = works;
@@ -95,7 +100,7 @@ class BatchWriting {
   }
 
   async run(): Promise<void> {
-    const { session, retry, onWritten } = this.#context;
+    const { session, retry, streak, onWritten } = this.#context;
     let isolate = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -104,19 +109,24 @@ class BatchWriting {
         this.heldSlots = result.heldSlots;
         this.verdicts = this.#decided?.verdicts ?? new Map();
         retry.succeeded();
+        if (result.rows > 0) streak.written();
         onWritten({ path: result.path, rows: result.rows, durationMs: performance.now() - startedAt });
         return;
       } catch (error) {
         if (error instanceof RowsRefusedError) {
-          this.#reject(error, attempt);
-          isolate = false;
+          if (this.#isSystemic(error)) {
+            await retry.failed(systemicRefusal(error));
+          } else {
+            this.#reject(error, attempt);
+            isolate = false;
+          }
           continue;
         }
         const storeError = toStoreError(error);
         if (storeError.connectionLost) this.ambiguous = true;
         if (storeError.failure === 'contended') throw storeError;
         if (storeError.failure === 'row' && !isolate) isolate = true;
-        else await retry.failed(storeError);
+        else await retry.failed(storeError.failure === 'row' ? unisolated(storeError) : storeError);
       }
     }
   }
@@ -145,6 +155,13 @@ class BatchWriting {
     return rows;
   }
 
+  #isSystemic(error: RowsRefusedError): boolean {
+    const { streak } = this.#context;
+    if (!streak.isSystemic(error)) return false;
+    this.#writesBefore ??= streak.writes;
+    return this.#writesBefore === streak.writes;
+  }
+
   #reject({ refused }: RowsRefusedError, attempts: number): void {
     for (const { row, error } of refused) {
       const owner = this.#decided?.owners.get(row);
@@ -158,6 +175,22 @@ class BatchWriting {
       });
     }
   }
+}
+
+function systemicRefusal({ refused }: RowsRefusedError): StoreError {
+  const [first] = refused;
+  return new StoreError(`every row is refused: ${first?.error.message ?? ''}`, {
+    failure: 'systemic',
+    sqlstate: first?.error.sqlstate,
+    constraint: first?.error.constraint,
+    cause: first?.error,
+  });
+}
+
+/** Something other than a row of ours is refused, again and again: nothing to dead-letter, somebody must look. */
+function unisolated(error: StoreError): StoreError {
+  const { message, sqlstate, constraint } = error;
+  return new StoreError(message, { failure: 'systemic', sqlstate, constraint, cause: error });
 }
 
 /** PostgreSQL's message, which names the column or constraint; never its detail, which repeats the row. */

@@ -9,6 +9,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog, Batch } from './backlog.ts';
 import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
+import type { RefusalStreak } from './refusal-streak.ts';
 import { type SettleContext, settleFrame } from './settle-frame.ts';
 import type { WorkFrame } from './work-frame.ts';
 import { writeBatch } from './write-batch.ts';
@@ -24,6 +25,7 @@ export interface WriterContext {
   readonly backlog: Backlog;
   readonly session: WriteSession;
   readonly retry: WriteRetry;
+  readonly streak: RefusalStreak;
   readonly reader: ObjectReader;
   readonly settle: SettleContext;
   readonly metrics: Metrics;
@@ -87,6 +89,7 @@ async function writeAll(batch: Batch, context: WriterContext): Promise<WorkFrame
     writeBatch(frames, {
       session: context.session,
       retry: context.retry,
+      streak: context.streak,
       onWritten: ({ path, rows, durationMs }) => {
         context.metrics.batches[path].inc();
         context.metrics.batchRows.observe(rows);

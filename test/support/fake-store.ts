@@ -105,7 +105,9 @@ class FakeSession implements WriteSession {
     const refuses = this.#store.options.refuses ?? (() => false);
     const written = [...changes.inserts, ...changes.updates.map(({ row }) => row)];
     const refused: RefusedRow[] = written.filter(refuses).map((row) => ({ row, error: refusal() }));
-    if (refused.length > 0) throw isolate ? new RowsRefusedError(refused) : refusal();
+    if (refused.length > 0) {
+      throw isolate ? new RowsRefusedError(refused, written.length - refused.length) : refusal();
+    }
     applyPass(changes, tables, this.#store.now);
     return written.length + changes.deletes.length;
   }

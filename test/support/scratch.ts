@@ -12,6 +12,7 @@ import { type Options, Options as OptionsSchema } from '../../src/config/options
 import { type Names, namesFor } from '../../src/contract/names.ts';
 import type { ConnectionOptions } from '../../src/store/connection.ts';
 import { migrate } from '../../src/store/migrate.ts';
+import { TcpProxy } from './tcp-proxy.ts';
 
 /** Fewer than in life: queues are what takes time to declare. */
 export const PARTITIONS = 4;
@@ -27,7 +28,9 @@ export class Scratch {
   readonly broker: ChannelModel;
   readonly #maintenance: Client;
   readonly #databases: string[] = [];
+  #schemas = 0;
   readonly #clients: Client[] = [];
+  readonly #proxies: TcpProxy[] = [];
   readonly #cleanups: (() => unknown)[] = [];
 
   private constructor(id: string, maintenance: Client, broker: ChannelModel) {
@@ -55,6 +58,16 @@ export class Scratch {
     await this.#maintenance.query(`CREATE DATABASE "${name}" ${clause}`);
     this.#databases.push(name);
     return databaseUrlOf(name);
+  }
+
+  /** An empty schema of the scratch database. Returns the URL of connections that see only that. */
+  async createSchema(): Promise<string> {
+    this.#schemas += 1;
+    const name = `schema_${this.#schemas}`;
+    await this.sql.query(`CREATE SCHEMA ${name}`);
+    const url = new URL(this.databaseUrl);
+    url.searchParams.set('options', `-c search_path=${name}`);
+    return url.href;
   }
 
   /** A further connection, ended with the file. */
@@ -103,13 +116,22 @@ export class Scratch {
     await declareTopology(this.broker, this.names, PARTITIONS);
   }
 
+  /** A network to a server that the test may break; whole again at the end of the file. */
+  async openProxy(targetUrl: string): Promise<TcpProxy> {
+    const proxy = await TcpProxy.open(targetUrl);
+    this.#proxies.push(proxy);
+    return proxy;
+  }
+
   /** Called at the end of the file, the latest first, before anything else is removed. */
   onClose(cleanup: () => unknown): void {
     this.#cleanups.unshift(cleanup);
   }
 
   async close(keepDatabases: boolean): Promise<void> {
+    for (const proxy of this.#proxies) proxy.heal();
     for (const cleanup of this.#cleanups) await cleanup();
+    await Promise.all(this.#proxies.map((proxy) => proxy.close()));
     await deleteTopology(this.broker, this.names, [PARTITIONS]);
     await this.broker.close();
     await Promise.all([this.sql, ...this.#clients].map((client) => client.end().catch(() => undefined)));
