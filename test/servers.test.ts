@@ -168,7 +168,10 @@ describe.skipIf(findInstalledPrograms().programs === undefined)('private servers
   });
 });
 
-/** Starts private servers in a process of their own, which prints their pids and stays. */
+/**
+ * Starts private servers in a process of their own, which prints their pids and stays. From what `npm test` has built:
+ * Node 20 does not run TypeScript.
+ */
 function startInOtherProcess(): ChildProcess {
   const ladder = join(packageRoot(), 'build/test/servers/ladder.js');
   const script = `
@@ -199,7 +202,7 @@ async function canWork({ amqpUrl, databaseUrl }: Servers): Promise<boolean> {
 
 async function keepSomething({ amqpUrl, databaseUrl }: Servers): Promise<void> {
   await withChannel(amqpUrl, async (channel) => {
-    // Not a quorum queue: killed within a second of its declaration, RabbitMQ 3.10 loses it.
+    // Not a quorum queue: those do not survive a kill within the first second (see ServerControl).
     await channel.assertQueue('kept', { durable: true });
     channel.sendToQueue('kept', Buffer.from('kept'), { persistent: true });
     await channel.waitForConfirms();

@@ -74,13 +74,16 @@ export async function startDockerServers(log: Log): Promise<Servers> {
     throw broker.status === 'rejected' ? broker.reason : (database as PromiseRejectedResult).reason;
   }
   const [rabbitmq, postgres] = [broker.value, database.value];
-  const versions = `RabbitMQ ${await amqpVersion(rabbitmq.address)}, PostgreSQL ${await postgresVersion(postgres)}`;
+  const [brokerVersion, databaseVersion] = await Promise.all([
+    amqpVersion(rabbitmq.address),
+    postgresVersion(postgres),
+  ]);
   let stopped: Promise<void> | undefined;
   return {
     amqpUrl: `amqp://${rabbitmq.authority}`,
     databaseUrl: `postgresql://${postgres.authority}/postgres`,
     source: 'docker',
-    describe: `${versions} (Docker containers)`,
+    describe: `RabbitMQ ${brokerVersion}, PostgreSQL ${databaseVersion} (Docker containers)`,
     broker: rabbitmq.control,
     database: postgres.control,
     stop: () => (stopped ??= removeAll([rabbitmq, postgres])),
@@ -131,11 +134,8 @@ function possibleHosts(client: ContainerRuntimeClient): string[] {
 }
 
 async function postgresVersion({ container }: ContainerServer): Promise<string> {
-  const { output } = await container.exec([
-    'sh',
-    '-c',
-    'postgres --version || /usr/lib/postgresql/*/bin/postgres --version',
-  ]);
+  const command = 'postgres --version || /usr/lib/postgresql/*/bin/postgres --version';
+  const { output } = await container.exec(['sh', '-c', command]).catch(() => ({ output: '' }));
   return /\(PostgreSQL\) (\S+)/.exec(output)?.[1] ?? 'of unknown version';
 }
 
@@ -209,6 +209,7 @@ async function haveReaper(
 }
 
 async function orLimit<T>(limit: AbortSignal, what: string, work: Promise<T>): Promise<T> {
+  limit.throwIfAborted();
   return new Promise((resolve, reject) => {
     const tooLate = () => reject(new Error(`${what} was not done within ${PULL_LIMIT_MS / 1_000} s`));
     limit.addEventListener('abort', tooLate, { once: true });

@@ -1,7 +1,7 @@
 // Our end of the keeper: starts it, asks it to run and to stop processes, and lets it go.
 
 import { type ChildProcess, fork } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -61,8 +61,11 @@ export class Keeper {
     this.#process = keeper;
     this.folder = folder;
     keeper.on('message', (reply) => this.#take(reply as Reply));
+    keeper.on('error', () => {}); // a message that cannot be sent any more: its end says it all
     this.#gone = new Promise((resolve) => keeper.once('exit', () => resolve()));
     void this.#gone.then(() => {
+      // Killed itself, it could not stop the servers.
+      if (keeper.signalCode !== null) this.#killServers();
       this.#pids.clear();
       for (const { reject } of this.#waiting.values()) reject(new Error(this.#failure));
       this.#waiting.clear();
@@ -152,6 +155,17 @@ export class Keeper {
     this.#waiting.delete(reply.id);
     if (reply.error === undefined) waiting?.resolve(reply.value ?? {});
     else waiting?.reject(new Error(reply.error));
+  }
+
+  #killServers(): void {
+    for (const pid of this.#pids.values()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It is gone too.
+      }
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** The servers running is no reason for this process to stay: its end is what stops them. */

@@ -17,6 +17,7 @@ const HELPERS_LEAVE_MS = 1_000;
 const KILLED_IS_GONE_MS = 10_000;
 
 const children = new Map();
+let folder;
 let ending;
 
 // Before anything is created, so that nothing created can be missed.
@@ -27,7 +28,7 @@ process.on('uncaughtException', (error) => {
   void end();
 });
 
-const folder = mkdtempSync(join(process.argv[2], 'holdfast-servers-'));
+folder = mkdtempSync(join(process.argv[2], 'holdfast-servers-'));
 // PostgreSQL, started by root, runs as another user, who must be able to reach its own folder in here.
 if (process.getuid() === 0) chmodSync(folder, 0o711);
 
@@ -109,7 +110,7 @@ async function stop(name, mode) {
     child.process.kill('SIGSTOP');
     const all = withDescendants(child.process.pid);
     child.process.kill('SIGKILL');
-    killAll(all);
+    signalAll(stillThere(all), 'SIGKILL');
     await child.exited;
     await untilGone(all, KILLED_IS_GONE_MS);
     return;
@@ -117,12 +118,14 @@ async function stop(name, mode) {
   const helpers = withDescendants(child.process.pid).filter(({ pid }) => pid !== child.process.pid);
   for (const { signal, waitMs } of child.signals) {
     child.process.kill(signal);
+    // A test may have paused it, and a paused process does not hear.
+    signalAll([...helpers, { pid: child.process.pid }], 'SIGCONT');
     await Promise.race([child.exited, delay(waitMs, undefined, { ref: false })]);
     if (!child.running) break;
   }
   if (child.running) return stop(name, 'kill');
   await untilGone(helpers, HELPERS_LEAVE_MS);
-  killAll(helpers);
+  signalAll(stillThere(helpers), 'SIGKILL');
   await untilGone(helpers, KILLED_IS_GONE_MS);
 }
 
@@ -135,16 +138,18 @@ function end() {
       );
     await stopAll(false);
     await stopAll(true);
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-    process.exit(0);
-  })();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  })().then(
+    () => process.exit(0),
+    () => process.exit(1),
+  );
   return ending;
 }
 
-function killAll(processes) {
-  for (const { pid } of stillThere(processes)) {
+function signalAll(processes, signal) {
+  for (const { pid } of processes) {
     try {
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     } catch {
       // It went by itself in the meantime.
     }

@@ -77,17 +77,17 @@ export async function startPrivatePostgres(
     ],
   };
   const start = () => keeper.start(server, () => postgresAnswers({ host: '127.0.0.1', port }, SERVER_USER));
-  let killed = false;
+  let shutDown = false;
   const control: ServerControl = {
     pid: () => keeper.pid(server.name),
     stop: async (mode = 'orderly') => {
       if (keeper.pid(server.name) === undefined) return;
-      killed = mode === 'kill';
       await keeper.stop(server.name, mode);
+      shutDown = mode === 'orderly';
     },
     start: async () => {
       if (keeper.pid(server.name) === undefined) await start();
-      killed = false;
+      shutDown = false;
     },
   };
   const version = await installedVersion(server.command);
@@ -98,7 +98,7 @@ export async function startPrivatePostgres(
     control,
     // A killed PostgreSQL leaves shared memory behind, which only its next start on the same data gives back.
     beforeEnd: async () => {
-      if (killed) await control.start();
+      if (keeper.pid(server.name) === undefined && !shutDown) await control.start();
     },
   };
 }

@@ -67,12 +67,9 @@ interface Fresh {
   readonly store: PostgresStore;
 }
 
-let databases = 0;
-
-/** A database for one test. */
-async function freshDatabase(before = '', overrides: Partial<ConnectionOptions> = {}): Promise<Fresh> {
-  databases += 1;
-  const databaseUrl = await scratch.createDatabase(`-${databases}`);
+/** An empty schema for one test, and a connection of its own. */
+async function freshSchema(before = '', overrides: Partial<ConnectionOptions> = {}): Promise<Fresh> {
+  const databaseUrl = await scratch.createSchema();
   const sql = await scratch.connect(databaseUrl);
   await sql.query(before);
   const options = scratch.connectionOptions({ databaseUrl, ...overrides });
@@ -89,15 +86,19 @@ const columnsOf = (sql: Client, table: string) =>
     `SELECT column_name::text, format_type(a.atttypid, a.atttypmod), is_nullable::text, column_default::text
      FROM information_schema.columns c
      JOIN pg_attribute a ON a.attrelid = c.table_name::regclass AND a.attname = c.column_name
-     WHERE table_name = '${table}' ORDER BY ordinal_position`,
+     WHERE table_name = '${table}' AND table_schema = current_schema ORDER BY ordinal_position`,
   );
 
 const indexesOf = (sql: Client, table: string) =>
-  rows(sql, `SELECT indexname::text, indexdef FROM pg_indexes WHERE tablename = '${table}' ORDER BY indexname`);
+  rows(
+    sql,
+    `SELECT indexname::text, regexp_replace(indexdef, ' ON .* USING ', ' USING ') FROM pg_indexes
+     WHERE tablename = '${table}' AND schemaname = current_schema ORDER BY indexname`,
+  );
 
 describe('the schema', () => {
   it('comes from nothing as the seed and todays Goverse define it, and what Holdfast adds', async () => {
-    const { sql, options } = await freshDatabase();
+    const { sql, options } = await freshSchema();
     const ran = await migrate(options);
     expect(ran.map(({ number }) => number)).toEqual(ran.map((_, index) => index + 1));
     expect(await columnsOf(sql, 'goverse_objects')).toEqual([
@@ -121,9 +122,9 @@ describe('the schema', () => {
     ['the seed', SEED_TABLE],
     ['today', TODAYS_TABLES],
   ])('of %s is adopted in place with the same columns and indexes', async (_name, before) => {
-    const made = await freshDatabase();
+    const made = await freshSchema();
     await migrate(made.options);
-    const adopted = await freshDatabase(before + OLD_ROW);
+    const adopted = await freshSchema(before + OLD_ROW);
     await migrate(adopted.options);
     const byName = (columns: unknown[][]) => columns.toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
     expect(byName(await columnsOf(adopted.sql, 'goverse_objects'))).toEqual(
@@ -135,7 +136,7 @@ describe('the schema', () => {
   });
 
   it('leaves the reliable calls of Goverse alone', async () => {
-    const { sql, options } = await freshDatabase(TODAYS_TABLES + OLD_ROW);
+    const { sql, options } = await freshSchema(TODAYS_TABLES + OLD_ROW);
     const before = await columnsOf(sql, 'goverse_reliable_calls');
     await migrate(options);
     expect(await columnsOf(sql, 'goverse_reliable_calls')).toEqual(before);
@@ -145,7 +146,7 @@ describe('the schema', () => {
   });
 
   it('rewrites no row of an adopted table', async () => {
-    const { sql, options } = await freshDatabase(SEED_TABLE + OLD_ROW);
+    const { sql, options } = await freshSchema(SEED_TABLE + OLD_ROW);
     const where = `SELECT pg_relation_filenode('goverse_objects'), ctid::text, xmin::text FROM goverse_objects`;
     const before = await rows(sql, where);
     await migrate(options);
@@ -158,7 +159,7 @@ describe('rows that Goverse wrote', () => {
     ['the seed', SEED_TABLE],
     ['today', TODAYS_TABLES],
   ])('of %s are loaded with version 0', async (_name, before) => {
-    const { options, store } = await freshDatabase(before + OLD_ROW);
+    const { options, store } = await freshSchema(before + OLD_ROW);
     await migrate(options);
     const session = store.openReadSession();
     expect(await session.load([{ id: 'user-123', document: true }])).toEqual([
@@ -176,7 +177,7 @@ describe('rows that Goverse wrote', () => {
   });
 
   it('are overwritten by the first save: created_at stays, updated_at and the type change', async () => {
-    const { sql, options, store } = await freshDatabase(SEED_TABLE + OLD_ROW);
+    const { sql, options, store } = await freshSchema(SEED_TABLE + OLD_ROW);
     await migrate(options);
     const session = store.openWriteSession();
     const command = save('user-123', '{"score":150}', { version: 1, type: 'Profile' });
@@ -193,7 +194,7 @@ describe('rows that Goverse wrote', () => {
   });
 
   it('are deleted, and their version is remembered', async () => {
-    const { sql, options, store } = await freshDatabase(TODAYS_TABLES + OLD_ROW);
+    const { sql, options, store } = await freshSchema(TODAYS_TABLES + OLD_ROW);
     await migrate(options);
     const session = store.openWriteSession();
     await runBatch(session, [remove('user-123', { version: 7 })]);
@@ -205,7 +206,7 @@ describe('rows that Goverse wrote', () => {
   });
 
   it('are still written by a provider that knows nothing of versions', async () => {
-    const { sql, options } = await freshDatabase(TODAYS_TABLES + OLD_ROW);
+    const { sql, options } = await freshSchema(TODAYS_TABLES + OLD_ROW);
     await migrate(options);
     await sql.query(`
       INSERT INTO goverse_objects (object_id, object_type, data, next_rcseq, created_at, updated_at)
@@ -220,7 +221,7 @@ describe('rows that Goverse wrote', () => {
 
 describe('many at once', () => {
   it('run every migration exactly once from ten connections', async () => {
-    const { sql, options } = await freshDatabase();
+    const { sql, options } = await freshSchema();
     const results = await Promise.all(Array.from({ length: 10 }, () => migrate(options)));
     const numbers = results.flat().map(({ number }) => number);
     expect(numbers.toSorted((a, b) => a - b)).toEqual(numbers.map((_, index) => index + 1));
@@ -230,7 +231,7 @@ describe('many at once', () => {
   });
 
   it('adopt a table from ten connections while it is being written', async () => {
-    const { sql, options } = await freshDatabase(SEED_TABLE + OLD_ROW);
+    const { sql, options } = await freshSchema(SEED_TABLE + OLD_ROW);
     let writing = true;
     const writer = (async () => {
       let writes = 0;
@@ -249,7 +250,7 @@ describe('many at once', () => {
 
 describe('a run', () => {
   it('with nothing to do returns at once, whatever locks others hold', async () => {
-    const { sql, options } = await freshDatabase();
+    const { sql, options } = await freshSchema();
     await migrate(options);
     await sql.query('BEGIN');
     await sql.query(`INSERT INTO goverse_objects (object_id, object_type, data) VALUES ('a', 'T', '{}')`);
@@ -261,7 +262,7 @@ describe('a run', () => {
   });
 
   it('that a writer blocks gives up after lock_timeout and succeeds later', async () => {
-    const { sql, options } = await freshDatabase(SEED_TABLE + OLD_ROW, { lockTimeoutMs: 100 });
+    const { sql, options } = await freshSchema(SEED_TABLE + OLD_ROW, { lockTimeoutMs: 100 });
     await sql.query('BEGIN');
     await sql.query(`UPDATE goverse_objects SET data = '{}'`);
     const error: unknown = await migrate(options).catch((thrown: unknown) => thrown);
@@ -273,7 +274,7 @@ describe('a run', () => {
   });
 
   it('that fails half-way leaves nothing of the migration that failed', async () => {
-    const { sql, options } = await freshDatabase('CREATE TABLE holdfast_tombstones (unrelated INTEGER)');
+    const { sql, options } = await freshSchema('CREATE TABLE holdfast_tombstones (unrelated INTEGER)');
     await expect(migrate(options)).rejects.toMatchObject({ sqlstate: '42P07' });
     expect(await rows(sql, 'SELECT number FROM holdfast_migrations')).toEqual([[1]]);
     expect(await columnsOf(sql, 'holdfast_tombstones')).toHaveLength(1);
@@ -284,7 +285,7 @@ describe('a run', () => {
 
 describe('a session', () => {
   it('says which migrations are missing until they were run', async () => {
-    const { options, store } = await freshDatabase();
+    const { options, store } = await freshSchema();
     const session = store.openReadSession();
     await expect(session.probe()).rejects.toMatchObject({ code: 'SCHEMA_OUTDATED', retryable: true });
     await expect(session.probe()).rejects.toThrow('0001-create-objects');

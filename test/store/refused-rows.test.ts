@@ -1,0 +1,265 @@
+/**
+ * Rows that the database refuses, by every means that an operator has: constraints, triggers, columns of their own. Goal:
+ * the rows at fault are named and nothing else, the others are written, and no document stands in an error.
+ */
+import { describe, expect, it } from 'vitest';
+import { RowsRefusedError, type WriteRequest } from '../../src/store/store.ts';
+import type { StoreError } from '../../src/store/store-error.ts';
+import { type BatchCommand, isSave } from '../../src/worker/batch-command.ts';
+import { decideBatch } from '../../src/worker/decide.ts';
+import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
+import { within } from '../support/eventually.ts';
+import { openScratch } from '../support/scratch.ts';
+import { COPY_ROWS_MIN, openStore, type TestStore } from '../support/test-store.ts';
+
+const scratch = await openScratch();
+const CLAIM = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b';
+/** Far more than any of these takes; what hangs is a batch that is tried for ever. */
+const LIMIT_MS = 3_000;
+
+const CHECK = `ALTER TABLE goverse_objects ADD CONSTRAINT polite CHECK (NOT data ? 'rude')`;
+
+/** Raises on the given event for objects whose id begins with `bad`. */
+const raising = (event: string, errcode: string): string => `
+  CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF OLD.object_id LIKE 'bad%' OR NEW.object_id LIKE 'bad%' THEN
+      RAISE EXCEPTION 'no % of bad ones', tg_op USING ERRCODE = '${errcode}';
+    END IF;
+    RETURN COALESCE(NEW, OLD); END $$;
+  CREATE TRIGGER refuse BEFORE ${event} ON goverse_objects FOR EACH ROW EXECUTE FUNCTION refuse()`;
+
+function requestOf(commands: readonly BatchCommand[], isolate: boolean): WriteRequest {
+  const objects = new Map(commands.map((item) => [item.command.id, [item]]));
+  return {
+    slots: [...new Set(commands.map(({ slot }) => slot))].toSorted((a, b) => a - b),
+    ids: [...objects.keys()],
+    claims: [],
+    candidates: commands.flatMap((item) => (isSave(item) ? [item.row] : [])),
+    decide: (snapshot) => decideBatch(objects, snapshot, new Set()).decision,
+    isolate,
+  };
+}
+
+async function refusalOf(writing: Promise<unknown>): Promise<RowsRefusedError> {
+  const error: unknown = await writing.catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(RowsRefusedError);
+  return error as RowsRefusedError;
+}
+
+async function outcomesOf(store: TestStore, batch: readonly BatchCommand[]): Promise<(string | undefined)[]> {
+  const { outcomes } = await within(LIMIT_MS, 'the batch', runBatch(store.session, batch));
+  return batch.map((item) => outcomes.get(item)?.outcome);
+}
+
+const storedIds = async (store: TestStore): Promise<unknown[]> =>
+  (await store.rows('SELECT object_id FROM goverse_objects ORDER BY object_id COLLATE "C"')).flat();
+
+/** Numbered saves, the given ones rude. */
+const saves = (count: number, version: number, rude: readonly number[] = []): BatchCommand[] =>
+  Array.from({ length: count }, (_, n) =>
+    save(`object-${String(n).padStart(3, '0')}`, rude.includes(n) ? `{"rude":${n}}` : `{"n":${n}}`, { version }),
+  );
+
+describe.each(['rows', 'copy'] as const)('with rows sent as %s', (path) => {
+  const open = () => openStore(scratch, { copyRowsMin: COPY_ROWS_MIN[path] });
+
+  it.each([
+    ['the only one', 1, [0]],
+    ['one of many', 100, [37]],
+    ['the first, the last and two neighbours', 100, [0, 50, 51, 99]],
+    ['all', 20, Array.from({ length: 20 }, (_, n) => n)],
+  ])('%s that a CHECK refuses is rejected, and the others are written', async (_name, count, rude) => {
+    const store = await open();
+    await store.sql.query(CHECK);
+    const batch = saves(count, 1, rude);
+    const outcomes = await outcomesOf(store, batch);
+    expect(outcomes).toEqual(batch.map((_, n) => (rude.includes(n) ? 'rejected' : 'applied')));
+    expect(await storedIds(store)).toEqual(
+      batch.filter((_, n) => !rude.includes(n)).map(({ command }) => command.id),
+    );
+  });
+
+  it('a refused update leaves the state before it', async () => {
+    const store = await open();
+    await runBatch(store.session, saves(10, 1));
+    await store.sql.query(CHECK);
+    expect(await outcomesOf(store, saves(10, 2, [4]))).toEqual(
+      Array.from({ length: 10 }, (_, n) => (n === 4 ? 'rejected' : 'applied')),
+    );
+    expect(await store.rows('SELECT object_id, data::text FROM goverse_objects WHERE version = 1')).toEqual([
+      ['object-004', '{"n": 4}'],
+    ]);
+  });
+
+  it.each([
+    ['its own', 'P0001'],
+    ['the one of a CHECK', '23514'],
+    ['data_exception', '22000'],
+  ])('a trigger that raises with SQLSTATE %s refuses its row', async (_name, errcode) => {
+    const store = await open();
+    await runBatch(store.session, [
+      save('bad-old', '{}', { version: 1 }),
+      save('bad-doomed', '{}', { version: 1 }),
+      save('good-doomed', '{}', { version: 1 }),
+    ]);
+    await store.sql.query(raising('INSERT OR UPDATE OR DELETE', errcode));
+    const batch = [
+      save('bad-old', '{"a":1}', { version: 2 }),
+      save('bad-new', '{}', { version: 1 }),
+      remove('bad-doomed', { version: 2 }),
+      remove('good-doomed', { version: 2 }),
+      save('good-new', '{}', { version: 1 }),
+    ];
+    expect(await outcomesOf(store, batch)).toEqual([
+      'rejected',
+      'rejected',
+      'rejected',
+      'applied',
+      'applied',
+    ]);
+    expect(await storedIds(store)).toEqual(['bad-doomed', 'bad-old', 'good-new']);
+    expect(await store.rows('SELECT object_id FROM holdfast_tombstones')).toEqual([['good-doomed']]);
+  });
+
+  it('where the newest state is refused, the next older one takes its place', async () => {
+    const store = await open();
+    await store.sql.query(CHECK);
+    const batch = [
+      save('a', '{"n":1}', { version: 1 }),
+      save('a', '{"n":2}', { version: 2 }),
+      save('a', '{"rude":3}', { version: 3 }),
+      save('a', '{"rude":4}', { version: 4 }),
+    ];
+    expect(await outcomesOf(store, batch)).toEqual(['superseded', 'applied', 'rejected', 'rejected']);
+    expect(await store.rows('SELECT version, data::text FROM goverse_objects')).toEqual([['2', '{"n": 2}']]);
+  });
+
+  it('a column that somebody added NOT NULL is no fault of the rows', async () => {
+    const store = await open();
+    await store.sql.query('ALTER TABLE goverse_objects ADD COLUMN tenant TEXT NOT NULL');
+    await expect(runBatch(store.session, saves(4, 1))).rejects.toMatchObject({
+      failure: 'systemic',
+      sqlstate: '23502',
+    });
+    expect(await storedIds(store)).toEqual([]);
+  });
+
+  it('a document without what a generated column needs is refused for itself', async () => {
+    const store = await open();
+    await store.sql.query(
+      `ALTER TABLE goverse_objects ADD COLUMN tenant TEXT GENERATED ALWAYS AS (data->>'tenant') STORED NOT NULL`,
+    );
+    const batch = [
+      save('a', '{"tenant":"x"}', { version: 1 }),
+      save('b', '{}', { version: 1 }),
+      save('c', '{"tenant":"y"}', { version: 1 }),
+    ];
+    expect(await outcomesOf(store, batch)).toEqual(['applied', 'rejected', 'applied']);
+  });
+
+  it('the second of two objects that a unique index cannot hold both is refused', async () => {
+    const store = await open();
+    await store.sql.query(`CREATE UNIQUE INDEX username ON goverse_objects ((data->>'username'))`);
+    const batch = [
+      save('user-1', '{"username":"alice"}', { version: 1 }),
+      save('user-2', '{"username":"bob"}', { version: 1 }),
+      save('user-3', '{"username":"alice"}', { version: 1 }),
+    ];
+    expect(await outcomesOf(store, batch)).toEqual(['applied', 'applied', 'rejected']);
+  });
+
+  it('an object that another table refers to cannot be deleted', async () => {
+    const store = await open();
+    await runBatch(store.session, saves(2, 1));
+    await store.sql.query(`
+      CREATE TABLE friends (object_id VARCHAR(255) REFERENCES goverse_objects);
+      INSERT INTO friends VALUES ('object-000')`);
+    const batch = [remove('object-000', { version: 2 }), remove('object-001', { version: 2 })];
+    expect(await outcomesOf(store, batch)).toEqual(['rejected', 'applied']);
+  });
+
+  it('a constraint that is only checked at the commit refuses its row all the same', async () => {
+    const store = await open();
+    await store.sql.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.object_id LIKE 'bad%' THEN RAISE EXCEPTION 'late' USING ERRCODE = 'check_violation'; END IF;
+        RETURN NULL; END $$;
+      CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON goverse_objects
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()`);
+    const batch = [
+      save('good-1', '{}', { version: 1 }),
+      save('bad', '{}', { version: 1 }),
+      save('good-2', '{}', { version: 1 }),
+    ];
+    expect(await outcomesOf(store, batch)).toEqual(['applied', 'rejected', 'applied']);
+  });
+
+  it('a claim of a row that no longer fits its table is refused, not tried for ever', async () => {
+    const store = await open();
+    await runBatch(store.session, [save('old', '{"rude":1}', { version: 1 })]);
+    await store.sql.query(`${CHECK} NOT VALID`);
+    const batch = [claim('old', CLAIM), save('other', '{}', { version: 1 })];
+    expect(await outcomesOf(store, batch)).toEqual(['rejected', 'applied']);
+  });
+
+  it('a document that the server cannot even compare is refused, not tried for ever', async () => {
+    const store = await open();
+    await runBatch(store.session, [save('deep', '{}', { version: 1 })]);
+    const { rows } = await store.sql.query<{ name: string }>('SELECT current_database() AS name');
+    await store.sql.query(`ALTER DATABASE "${rows[0]?.name}" SET max_stack_depth = '100kB'`);
+    try {
+      const fresh = { ...store, session: store.open() };
+      const deep = `{"a":${'['.repeat(4_000)}${']'.repeat(4_000)}}`;
+      const batch = [save('deep', deep, { version: 1 }), save('other', '{}', { version: 1 })];
+      expect(await outcomesOf(fresh, batch)).toEqual(['rejected', 'applied']);
+    } finally {
+      await store.sql.query(`ALTER DATABASE "${rows[0]?.name}" RESET max_stack_depth`);
+    }
+  });
+});
+
+describe('isolating', () => {
+  it('names exactly the refused rows with what refused them, and writes nothing', async () => {
+    const store = await openStore(scratch);
+    await store.sql.query(CHECK);
+    const batch = saves(50, 1, [3, 17, 49]);
+    const { refused } = await refusalOf(store.session.write(requestOf(batch, true)));
+    expect(refused.map(({ row }) => row)).toEqual([3, 17, 49].map((n) => batch[n]?.row));
+    for (const { error } of refused) {
+      expect(error).toMatchObject({
+        code: 'STORE_ROW_REJECTED',
+        failure: 'row',
+        sqlstate: '23514',
+        constraint: 'polite',
+        connectionLost: false,
+        retryable: false,
+      });
+    }
+    expect(await storedIds(store)).toEqual([]);
+  });
+
+  it('keeps documents out of the messages of its errors', async () => {
+    const store = await openStore(scratch);
+    await store.sql.query(CHECK);
+    const batch = [save('a', '{"rude":"my secret"}', { version: 1 })];
+    const { refused } = await refusalOf(store.session.write(requestOf(batch, true)));
+    expect(refused[0]?.error.message).not.toContain('secret');
+  });
+
+  it('finds nothing where nothing is refused, and then writes', async () => {
+    const store = await openStore(scratch);
+    const { rows, path } = await store.session.write(requestOf(saves(10, 1), true));
+    expect([rows, path]).toEqual([10, 'rows']);
+    expect(await storedIds(store)).toHaveLength(10);
+  });
+
+  it('without it the first refusal fails the batch as a whole, with nothing written', async () => {
+    const store = await openStore(scratch);
+    await store.sql.query(CHECK);
+    const error = (await store.session
+      .write(requestOf(saves(10, 1, [5]), false))
+      .catch((thrown: unknown) => thrown)) as StoreError;
+    expect(error).toMatchObject({ name: 'StoreError', failure: 'row', sqlstate: '23514' });
+    expect(await storedIds(store)).toEqual([]);
+  });
+});
