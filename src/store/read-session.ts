@@ -2,6 +2,8 @@
 import type { Connection } from './connection.ts';
 import { listObjects } from './list-objects.ts';
 import { loadObjects } from './load-objects.ts';
+import { purgeClaims } from './purge-claims.ts';
+import { purgeTombstones } from './purge-tombstones.ts';
 import { checkSchema } from './schema-version.ts';
 import type { ListWanted, LoadedObject, LoadWanted } from './store.ts';
 
@@ -28,6 +30,15 @@ export class ReadSession {
   /** Whether the database answers and has the schema. @throws StoreError */
   async probe(): Promise<void> {
     await checkSchema(await this.connection());
+  }
+
+  /** Forgets tombstones and claims of at least that age. @throws StoreError */
+  async purge(olderThanMs: number, rowsMax: number): Promise<number> {
+    const connection = await this.connection();
+    return (
+      (await purgeTombstones(connection, olderThanMs, rowsMax)) +
+      (await purgeClaims(connection, olderThanMs, rowsMax))
+    );
   }
 
   async close(): Promise<void> {

@@ -9,7 +9,7 @@ import type { Queryable } from './connection.ts';
 const SERVER_FACTS = {
   text: `
     SELECT json_build_object(
-      'version', current_setting('server_version'),
+      'version', split_part(current_setting('server_version'), ' ', 1),
       'versionNumber', current_setting('server_version_num')::integer,
       'encoding', current_setting('server_encoding'),
       'database', current_database(),
@@ -28,6 +28,7 @@ const SERVER_FACTS = {
 };
 
 export interface ServerFacts {
+  /** `15.18`, without what the packager adds. */
   readonly version: string;
   /** `150018` for 15.18. */
   readonly versionNumber: number;

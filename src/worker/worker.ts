@@ -23,6 +23,7 @@ import { LoadResponder } from './load-responder.ts';
 import { prepareSchema, prepareTopology } from './prepare.ts';
 import { RefusalStreak } from './refusal-streak.ts';
 import { ReplySender } from './reply-sender.ts';
+import { Retention } from './retention.ts';
 import type { SettleContext } from './settle-frame.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { StoppedError, WriteRetry } from './write-retry.ts';
@@ -69,6 +70,7 @@ export class Worker {
   #onSubscribed: () => void = () => {};
   readonly #responder: LoadResponder;
   readonly #settle: SettleContext;
+  readonly #retention: Retention;
   #writers: Promise<unknown> = Promise.resolve();
   #httpServer: HttpServer | undefined;
   #starting: Promise<void> | undefined;
@@ -101,6 +103,11 @@ export class Worker {
       signal: this.#abandoning.signal,
       onStoreError: (error) => this.#reportStoreError(error, 0),
       onBug: (error) => this.#fail(error),
+    });
+    this.#retention = new Retention({
+      store: this.#store,
+      retentionMs: options.tombstoneRetentionMs,
+      logger,
     });
     this.#subscriptions = new Subscriptions({
       connection: this.#consuming,
@@ -165,6 +172,7 @@ export class Worker {
     this.#replies.start();
     this.#responder.start();
     this.#startWriters();
+    this.#retention.start();
     await this.#subscribe();
     if (this.#stopping.signal.aborted) throw new StoppedError('the worker was stopped before it was ready');
     logger.info({ worker: this.name, partitionCount: options.partitions }, 'worker ready');
@@ -217,7 +225,7 @@ export class Worker {
           this.#backlog.end();
         },
         finishWork: async () => {
-          await Promise.all([this.#writers, this.#responder.end()]);
+          await Promise.all([this.#writers, this.#responder.end(), this.#retention.stop()]);
         },
         abandonWork: async () => {
           this.#abandoning.abort();

@@ -151,6 +151,18 @@ describe.each(stores)('%s', (name, open) => {
     expect(await load(id)).toMatchObject({ live: true, version: 1, epoch: 40 });
   });
 
+  it('forgets tombstones and claims that are old enough', async () => {
+    const id = freshId();
+    await runBatch(session, [
+      save(id, '{}', { version: 1 }),
+      remove(id, { version: 2 }),
+      claim(id, randomUUID()),
+    ]);
+    expect(await load(id)).toMatchObject({ live: false, version: 2, epoch: 1 });
+    while ((await session.purge(0, 10)) > 0);
+    expect(await load(id)).toMatchObject({ live: false, version: 0, epoch: 0 });
+  });
+
   it('lists live objects of one type in byte order of their ids, page by page', async () => {
     const type = randomUUID();
     const ids = ['b', 'B', 'a', 'é', '😀', '~', 'aa'].map((id) => `${freshId()}`.slice(0, 3) + type + id);

@@ -99,6 +99,14 @@ class FakeSession implements WriteSession {
 
   async probe(): Promise<void> {}
 
+  async purge(): Promise<number> {
+    const { tombstones, claims } = this.#store.tables;
+    const rows = tombstones.size + claims.size;
+    tombstones.clear();
+    claims.clear();
+    return rows;
+  }
+
   async close(): Promise<void> {}
 
   #apply(changes: Changes, tables: Tables, isolate: boolean): number {

@@ -1,0 +1,27 @@
+/**
+ * Forgets tombstones that are older than any command can come back. Rows that a batch is writing are left for next time.
+ */
+import type { Queryable } from './connection.ts';
+
+/** $1 bigint age in milliseconds, $2 integer most rows. By the index on changed_at. */
+const PURGE_TOMBSTONES = {
+  name: 'holdfast-purge-tombstones',
+  text: `
+    DELETE FROM holdfast_tombstones
+    WHERE object_id IN (
+      SELECT object_id FROM holdfast_tombstones
+      WHERE changed_at < now() - $1::bigint * interval '1 millisecond'
+      ORDER BY changed_at
+      LIMIT $2
+      FOR UPDATE SKIP LOCKED)`,
+};
+
+/** Returns how many were forgotten, at most `rowsMax`. */
+export async function purgeTombstones(
+  connection: Queryable,
+  olderThanMs: number,
+  rowsMax: number,
+): Promise<number> {
+  const { count } = await connection.query(PURGE_TOMBSTONES, [olderThanMs, rowsMax]);
+  return count;
+}

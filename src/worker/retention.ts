@@ -1,0 +1,71 @@
+/** Forgets what is older than the retention: tombstones, and the ids of claims. Every worker does its share. */
+import type { ReadSession, Store } from '../store/store.ts';
+import { toStoreError } from '../store/store-error.ts';
+import type { Logger } from '../telemetry/logger.ts';
+
+export interface RetentionOptions {
+  readonly store: Store;
+  readonly retentionMs: number;
+  readonly logger: Logger;
+}
+
+/** How often. The retention is days, so a few minutes more or less do not matter. */
+const PURGE_INTERVAL_MS = 10 * 60_000;
+/** Rows forgotten in one transaction: tens of milliseconds, so that nobody waits for it. */
+const PURGE_ROWS = 1_000;
+/** Transactions in one go: with the interval it keeps up with 160 deletes a second, for each worker. */
+const PURGES_MAX = 100;
+
+export class Retention {
+  readonly #options: RetentionOptions;
+  #session: ReadSession | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+  }
+
+  /** Begins at a random moment, so that workers started together do not purge together. */
+  start(): void {
+    this.#schedule(Math.random() * PURGE_INTERVAL_MS);
+  }
+
+  /** Forgets what is due now; returns how many rows. @throws StoreError */
+  async purge(): Promise<number> {
+    this.#session ??= this.#options.store.openReadSession();
+    let rows = 0;
+    for (let i = 0; i < PURGES_MAX && !this.#stopped; i += 1) {
+      const purged = await this.#session.purge(this.#options.retentionMs, PURGE_ROWS);
+      rows += purged;
+      if (purged === 0) break;
+    }
+    return rows;
+  }
+
+  /** Safe twice, and before start. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#running;
+    await this.#session?.close();
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer = setTimeout(() => {
+      this.#running = this.#run();
+    }, delayMs);
+  }
+
+  async #run(): Promise<void> {
+    const { logger } = this.#options;
+    try {
+      const rows = await this.purge();
+      if (rows > 0) logger.info({ rows }, 'forgot what is older than the retention');
+    } catch (error) {
+      logger.warn({ err: toStoreError(error) }, 'could not forget what is older than the retention');
+    }
+    if (!this.#stopped) this.#schedule(PURGE_INTERVAL_MS);
+  }
+}
