@@ -154,6 +154,17 @@ export async function openScratch(): Promise<Scratch> {
   return scratch;
 }
 
+/** Runs something while a transaction of somebody else is open, which it then rolls back whatever happened. */
+export async function inTransaction<T>(scratch: Scratch, run: (client: Client) => Promise<T>): Promise<T> {
+  const client = await scratch.connect();
+  await client.query('BEGIN');
+  try {
+    return await run(client);
+  } finally {
+    await client.query('ROLLBACK');
+  }
+}
+
 function databaseUrlOf(name: string): string {
   const url = new URL(inject('databaseUrl'));
   url.pathname = `/${name}`;

@@ -1,0 +1,75 @@
+/** `holdfast list`: prints the objects of a type, page by page. */
+import { LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from '../../contract/limits.ts';
+import type { CommandContext, CommandDefinition } from '../command-definition.ts';
+import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
+import { seconds, wholeNumber } from '../flag-values.ts';
+import { objectLine } from '../object-line.ts';
+import { withClient } from '../open-client.ts';
+
+interface ListFlags {
+  readonly after?: string;
+  readonly limit?: number;
+  readonly all?: boolean;
+  readonly documents?: boolean;
+  readonly timeout: number;
+}
+
+/** Objects of one request: without documents as many as there may be, with them what stays a few megabytes. */
+const PAGE_OBJECTS = LIST_LIMIT_MAX;
+const PAGE_DOCUMENTS = 500;
+
+export const LIST: CommandDefinition<ListFlags> = {
+  name: 'list',
+  summary: 'print the objects of a type',
+  description:
+    'Prints one line of JSON for each object of a type, in the order of the bytes of their ids: id, type, version and ' +
+    'epoch, and with --documents the document. It sees what is committed. Says on standard error if there are more.',
+  positional: { syntax: '<type>', meaning: 'type of the objects' },
+  examples: [
+    ['holdfast list ChatRoom --limit 10', 'the first ten'],
+    ['holdfast list ChatRoom --after ChatRoom-General --limit 10', 'the ten behind that one'],
+    ['holdfast list UserProfile --all --documents > users.ndjson', 'everything'],
+  ],
+  exits: ['unavailable', 'outputFailed'],
+  shown: { names: ['amqpUrl', 'prefix'] },
+  json: 'always',
+  configure: (command) => {
+    command
+      .option('--after <id>', 'begin behind this id')
+      .option('--limit <n>', `print at most so many (default: ${LIST_LIMIT_DEFAULT})`, wholeNumber(1))
+      .option('--all', 'print all, however many there are')
+      .option('--documents', 'print the documents too')
+      .option('--timeout <seconds>', 'longest wait for the answer of a worker', seconds(0.1, 3_600), 30);
+  },
+  run: runList,
+};
+
+async function runList(
+  context: CommandContext<ListFlags>,
+  [type = '']: readonly string[],
+): Promise<ExitCode> {
+  const { flags, output } = context;
+  const documents = flags.documents === true;
+  const limit = flags.limit ?? (flags.all === true ? Number.POSITIVE_INFINITY : LIST_LIMIT_DEFAULT);
+  const more = await withClient(context, async (client) => {
+    let { after } = flags;
+    let left = limit;
+    for (;;) {
+      const page = await client.list(type, {
+        after,
+        limit: Math.min(left, documents ? PAGE_DOCUMENTS : PAGE_OBJECTS),
+        documents,
+        timeoutMs: flags.timeout * 1_000,
+      });
+      await output.print(...page.objects.map(objectLine));
+      left -= page.objects.length;
+      after = page.objects.at(-1)?.id ?? after;
+      if (!page.more || output.closed) return undefined;
+      if (left <= 0) return after;
+    }
+  });
+  if (more !== undefined) {
+    output.note(`holdfast: there may be more; go on with --after ${JSON.stringify(more)}, or take --all`);
+  }
+  return EXIT_CODES.ok;
+}

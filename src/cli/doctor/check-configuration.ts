@@ -1,0 +1,49 @@
+/** Shows which options were given and by what. That they are valid was found out before anything else. */
+import { OPTION_DESCRIPTIONS } from '../../config/option-descriptions.ts';
+import { sourceText } from '../../config/option-source.ts';
+import type { OptionName } from '../../config/options.ts';
+import type { Config } from '../../config/read-config.ts';
+import { redactUrl } from '../../telemetry/redact-url.ts';
+import { plural } from '../number-text.ts';
+import { type Check, CheckList } from './check.ts';
+
+/** An option, its value as it may be shown, and what gave it. */
+export interface OptionOrigin {
+  readonly name: OptionName;
+  readonly value: string;
+  readonly source: string;
+  readonly isDefault: boolean;
+}
+
+/** Every option in the order of the documentation; of a secret only what is none. */
+export function optionOrigins({ options, sources }: Config): OptionOrigin[] {
+  return OPTION_DESCRIPTIONS.map(({ name, secret }) => {
+    const value = options[name];
+    const text = value === undefined ? 'none' : String(value);
+    return {
+      name,
+      value: secret ? redactUrl(text) : text,
+      source: sourceText(sources[name]),
+      isDefault: sources[name].kind === 'default',
+    };
+  });
+}
+
+export function checkConfiguration(config: Config): Check[] {
+  const list = new CheckList('configuration');
+  const given = optionOrigins(config).filter(({ isDefault }) => !isDefault);
+  list.ok(
+    'options',
+    `valid; ${given.length} given, ${plural(OPTION_DESCRIPTIONS.length - given.length, 'default')}`,
+  );
+  for (const name of ['amqpUrl', 'databaseUrl'] as const) {
+    if (config.sources[name].kind !== 'default') continue;
+    const { environmentName, flag } = OPTION_DESCRIPTIONS.find((option) => option.name === name) ?? {};
+    list.warn(
+      name,
+      'not given, so a server on this machine is assumed',
+      `Set ${environmentName} or ${flag}, unless that is meant`,
+    );
+  }
+  return list.checks;
+}

@@ -1,0 +1,312 @@
+/**
+ * Everything that was handed over and is not finished: takes commands in, sends them, waits for confirms and answers,
+ * sends again after a loss, and tells every call exactly once what became of it.
+ *
+ * A command: waiting for room -> queued -> in a frame, sent (again and again) -> confirmed -> answered. It is settled
+ * once: by the confirm or by the answer, whichever it wants, or earlier by a failure, a timeout, an abort or the close.
+ * What is settled early stays where it is until it can be forgotten.
+ */
+import type { BrokerError } from '../broker/broker-error.ts';
+import { ContractError } from '../contract/errors.ts';
+import { AbortSignals } from './abort-signals.ts';
+import { Admission } from './admission.ts';
+import { AwaitedFrames } from './awaited-frames.ts';
+import { ClientError } from './client-error.ts';
+import type { ClientOptions, OnFull } from './client-options.ts';
+import { FlushBarrier } from './flush-barrier.ts';
+import { FrameSender, type Route, type SenderEvents, type SenderLink } from './frame-sender.ts';
+import { IssuedVersions } from './issued-versions.ts';
+import type { Outgoing } from './outgoing.ts';
+import type { OutgoingFrame } from './outgoing-frame.ts';
+import type { CommandResult } from './results.ts';
+
+export interface SubmitOptions {
+  readonly onFull: OnFull;
+  readonly signal: AbortSignal | undefined;
+  /** From now; `undefined` waits for ever. */
+  readonly timeoutMs: number | undefined;
+}
+
+/** AMQP reply codes with which the broker closes a channel for what was published on it. */
+const NOT_FOUND = 404;
+const PRECONDITION_FAILED = 406;
+
+export class Dispatcher {
+  readonly admission: Admission;
+  readonly issued = new IssuedVersions();
+  /** Since the start. */
+  readonly counts = { confirmedCommands: 0, confirmedFrames: 0, resentFrames: 0, refusedFrames: 0 };
+  readonly #link: SenderLink;
+  readonly #options: ClientOptions;
+  readonly #onError: (error: unknown) => void;
+  readonly #senders: FrameSender[] = [];
+  readonly #awaited = new AwaitedFrames();
+  readonly #barrier = new FlushBarrier();
+  readonly #signals: AbortSignals<Outgoing>;
+  /** Senders that wait for their turn. */
+  #work: FrameSender[] = [];
+  /** Commands that are not settled. */
+  #open = 0;
+  #onIdle: (() => void) | undefined;
+  #accepting = true;
+  #ended = false;
+
+  /** @param onError told of every error that a call is told of. */
+  constructor(link: SenderLink, options: ClientOptions, onError: (error: unknown) => void) {
+    this.#link = link;
+    this.#options = options;
+    this.#onError = onError;
+    this.admission = new Admission({ ...options, onAdmitted: (command) => command.sender.push(command) });
+    this.#signals = new AbortSignals((command, reason) => this.fail(command, reason));
+  }
+
+  get framesInFlight(): number {
+    return this.#senders.reduce((sum, sender) => sum + sender.framesInFlight, 0);
+  }
+
+  /** Makes a sender for a route. */
+  addSender(route: Route): FrameSender {
+    const events: SenderEvents = {
+      onWork: (sender) => this.#schedule(sender),
+      onResending: (frame) => {
+        this.#awaited.remove(frame);
+        frame.recompose();
+      },
+      onSending: (frame) => {
+        if (frame.attempts > 1) this.counts.resentFrames += 1;
+        if (frame.wantsAnswers && !frame.answered) this.#awaited.add(frame);
+      },
+      onConfirmed: (frame) => this.#confirm(frame),
+      onReturned: (frame) => this.#failFrame(frame, unroutable),
+      onRefused: () => {
+        this.counts.refusedFrames += 1;
+      },
+      onDropped: (command) => this.admission.releaseSending(command),
+    };
+    const sender = new FrameSender(route, this.#link, this.#options.node, this.#options, events);
+    this.#senders.push(sender);
+    return sender;
+  }
+
+  /**
+   * Takes commands in. Each of their calls is told later, exactly once.
+   *
+   * @throws what is wrong with all of them, none of which is taken in then: `CLOSED`, `OVERLOADED`, or the reason of an
+   * aborted signal.
+   */
+  submit(commands: readonly Outgoing[], { onFull, signal, timeoutMs }: SubmitOptions): void {
+    if (!this.#accepting) throw new ClientError('CLOSED', 'the client is closed', commands[0]?.subject);
+    signal?.throwIfAborted();
+    if (onFull === 'fail') this.admission.requireRoom(commands);
+    for (const command of commands) {
+      this.#open += 1;
+      if (command.isWrite) {
+        command.era = this.#barrier.enter();
+        this.issued.note(command.id, command.version, command.wants === 'answer');
+      }
+      if (signal !== undefined) {
+        command.signal = signal;
+        this.#signals.watch(signal, command);
+      }
+      if (timeoutMs !== undefined) {
+        command.timer = setTimeout(() => this.fail(command, timedOut(command, timeoutMs)), timeoutMs);
+      }
+      this.admission.admit(command);
+    }
+  }
+
+  succeed(command: Outgoing, result: CommandResult): void {
+    if (this.#settle(command)) command.call.succeed(command.index, result);
+  }
+
+  fail(command: Outgoing, error: unknown): void {
+    if (!this.#settle(command)) return;
+    this.#onError(error);
+    command.call.fail(command.index, error);
+  }
+
+  /** The frame that a reply is for, if somebody waits for it, or gave up waiting not long ago. */
+  awaitedFrame(messageId: string): OutgoingFrame | undefined {
+    return this.#awaited.get(messageId);
+  }
+
+  /** The reply to a frame came; its commands are about to be settled by it. */
+  noteAnswered(frame: OutgoingFrame): void {
+    frame.answered = true;
+    this.#awaited.remove(frame);
+  }
+
+  /** The reply to a frame is lost: it is sent again for the answers that it lacks. */
+  askAgain(frame: OutgoingFrame): void {
+    if (!frame.confirmed) frame.replyLost = true;
+    else if (frame.open > 0 && frame.place === 'nowhere') frame.sender.resend(frame);
+  }
+
+  /** Resolves when every write handed over before is settled. */
+  async flush(): Promise<void> {
+    await this.#barrier.wait();
+  }
+
+  /** The link is up. */
+  resume(): void {
+    for (const sender of this.#senders) this.#schedule(sender);
+  }
+
+  /** Replies to what was sent so far will never come. */
+  noteRepliesLost(): void {
+    this.#awaited.forgetLate();
+    for (const frame of this.#awaited.frames()) this.askAgain(frame);
+  }
+
+  /**
+   * The channel that frames were sent on is gone. If the broker closed it for what was sent, to send the same again
+   * would only repeat that.
+   */
+  notePublisherLost(error: BrokerError): void {
+    // By then every frame that was on its way is back with its sender.
+    setImmediate(() => {
+      if (error.replyCode === NOT_FOUND) this.#failUnroutable(error);
+      if (error.replyCode === PRECONDITION_FAILED) this.#failLargest(error);
+    });
+  }
+
+  /** Takes nothing in from now on. Resolves when everything is settled, or the time is over. */
+  async drain(drainTimeoutMs: number): Promise<void> {
+    this.#accepting = false;
+    if (this.#open === 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, drainTimeoutMs);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Settles whatever is left: what was never sent as `CLOSED`, the rest as `UNAVAILABLE`. */
+  end(): void {
+    this.#accepting = false;
+    this.#ended = true;
+    const left = [
+      ...this.admission.clear(),
+      ...this.#senders.flatMap((sender) => sender.close()),
+      ...this.#awaited.frames().flatMap(({ commands }) => commands),
+    ];
+    this.#awaited.clear();
+    for (const command of left) this.fail(command, closed(command));
+  }
+
+  #schedule(sender: FrameSender): void {
+    if (sender.scheduled || this.#ended) return;
+    sender.scheduled = true;
+    this.#work.push(sender);
+    if (this.#work.length === 1) setImmediate(() => this.#pumpAll());
+  }
+
+  #pumpAll(): void {
+    const work = this.#work;
+    this.#work = [];
+    for (const sender of work) {
+      sender.scheduled = false;
+      sender.pump();
+    }
+  }
+
+  #confirm(frame: OutgoingFrame): void {
+    this.counts.confirmedFrames += 1;
+    for (const command of frame.commands) {
+      if (command.holdsSending) this.counts.confirmedCommands += 1;
+      this.admission.releaseSending(command);
+      if (command.wants === 'confirm') this.succeed(command, confirmed(command));
+    }
+    if (!frame.wantsAnswers || frame.answered) return;
+    frame.keepOpen();
+    if (frame.open === 0) this.#awaited.retire(frame);
+    else if (frame.replyLost || frame.replyQueue !== this.#link.replyQueue) this.askAgain(frame);
+  }
+
+  #failFrame(frame: OutgoingFrame, errorOf: (command: Outgoing) => unknown): void {
+    this.#awaited.remove(frame);
+    for (const command of frame.commands) {
+      this.admission.releaseSending(command);
+      this.fail(command, errorOf(command));
+    }
+  }
+
+  #failUnroutable(cause: BrokerError): void {
+    for (const sender of this.#senders) {
+      if (sender.route.exchange === '') continue;
+      for (const frame of sender.takeToResend()) {
+        this.#failFrame(frame, (command) => unroutable(command, cause));
+      }
+    }
+  }
+
+  /** If anything was larger than the broker takes, the largest was; the rest is sent again. */
+  #failLargest(cause: BrokerError): void {
+    const frames = this.#senders.flatMap((sender) => sender.takeToResend());
+    const largest = frames.reduce((bytes, frame) => Math.max(bytes, frame.bytes), 0);
+    for (const frame of frames) {
+      if (frame.bytes < largest) frame.sender.resend(frame);
+      else this.#failFrame(frame, () => new ContractError('TOO_LARGE', cause.message, { cause }));
+    }
+  }
+
+  #settle(command: Outgoing): boolean {
+    if (command.settled) return false;
+    command.settled = true;
+    clearTimeout(command.timer);
+    if (command.signal !== undefined) this.#signals.unwatch(command.signal, command);
+    const { frame } = command;
+    if (command.waitsFor !== undefined) this.admission.giveUp(command);
+    else if (frame === undefined) command.sender.abandon();
+    if (command.wants === 'answer') {
+      if (command.isWrite) this.issued.forget(command.id);
+      this.admission.releaseAwaiting(command);
+      if (frame !== undefined) {
+        frame.open -= 1;
+        if (frame.open === 0 && frame.confirmed && !frame.answered) this.#awaited.retire(frame);
+      }
+    }
+    if (command.era !== undefined) this.#barrier.leave(command.era);
+    this.#open -= 1;
+    if (this.#open === 0) this.#onIdle?.();
+    return true;
+  }
+}
+
+function confirmed({ id, version, epoch }: Outgoing): CommandResult {
+  return { id, version, epoch, outcome: 'confirmed', storedVersion: undefined, storedEpoch: undefined };
+}
+
+function timedOut(command: Outgoing, timeoutMs: number): ClientError {
+  return new ClientError('TIMEOUT', `no answer within ${timeoutMs} ms`, command.subject);
+}
+
+function unroutable(command: Outgoing, cause?: BrokerError): ClientError {
+  const { frame, subject, sender } = command;
+  const changesSomething = command.isWrite || command.claimId !== undefined;
+  // Where the exchange is missing the channel dies, and nothing is said of the last attempt; but that one failed.
+  const reachedQueue = cause === undefined ? frame?.uncertain : frame !== undefined && frame.attempts > 1;
+  if (changesSomething && reachedQueue === true) {
+    return new ClientError('UNAVAILABLE', 'it was sent before with unknown fate, and now no queue takes it', {
+      ...subject,
+      cause,
+    });
+  }
+  const { exchange, routingKey } = sender.route;
+  const where = exchange === '' ? `queue ${routingKey}` : `exchange ${exchange}, routing key ${routingKey}`;
+  const message = `no queue takes it (${where}): nothing is declared there, or the number of partitions differs`;
+  return new ClientError('UNROUTABLE', message, { ...subject, cause });
+}
+
+function closed(command: Outgoing): ClientError {
+  if (wasSent(command)) {
+    return new ClientError('UNAVAILABLE', 'the client was closed before its fate was known', command.subject);
+  }
+  return new ClientError('CLOSED', 'the client was closed before it was sent', command.subject);
+}
+
+function wasSent({ frame }: Outgoing): boolean {
+  return frame !== undefined && frame.attempts > 0;
+}

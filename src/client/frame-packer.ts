@@ -1,0 +1,53 @@
+/** Takes commands off a queue into a frame, in order, as many as its limits allow. */
+import type { Fifo } from './fifo.ts';
+import type { Outgoing } from './outgoing.ts';
+
+export interface FrameLimits {
+  readonly frameCommandsMax: number;
+  readonly frameBytesMax: number;
+}
+
+/**
+ * Most loads in one frame. All their documents come in one reply, which is put together in memory: with documents of
+ * 1 MiB, the largest by default, 64 MiB.
+ */
+const FRAME_LOADS_MAX = 64;
+
+/**
+ * The commands of the next frame; none if the queue is empty or its first command may not go yet.
+ *
+ * @param isBlocked whether the command must wait for a frame that is on its way.
+ * @param onDropped told of commands taken off that were settled before they were sent.
+ */
+export function packCommands(
+  queue: Fifo<Outgoing>,
+  { frameCommandsMax, frameBytesMax }: FrameLimits,
+  isBlocked: (command: Outgoing) => boolean,
+  onDropped: (command: Outgoing) => void,
+): Outgoing[] {
+  const commands: Outgoing[] = [];
+  let bytes = 0;
+  let loads = 0;
+  for (;;) {
+    const command = queue.peek();
+    if (command === undefined) break;
+    if (command.settled) {
+      queue.shift();
+      onDropped(command);
+      continue;
+    }
+    if (commands.length > 0) {
+      if (commands.length === frameCommandsMax || bytes + command.bytes > frameBytesMax) break;
+      // A list is alone in its frame.
+      if (command.action === 'list') break;
+      if (command.action === 'load' && loads === FRAME_LOADS_MAX) break;
+    }
+    if (isBlocked(command)) break;
+    queue.shift();
+    commands.push(command);
+    bytes += command.bytes;
+    if (command.action === 'load') loads += 1;
+    if (command.action === 'list') break;
+  }
+  return commands;
+}

@@ -1,0 +1,74 @@
+/**
+ * What the harness puts into the scratch database: an audit trail of every change, written by triggers in the same
+ * transaction, and two places where a fault can wait for a transaction. Nothing of it is known to what is tested.
+ *
+ * Statement triggers with transition tables: one insert for each statement, whatever number of rows it changed. Rows of
+ * one object are locked until commit, so `seq` rises in the order of commits for each object.
+ */
+
+/** Advisory locks of the hooks, in a namespace of their own. */
+export const HOOK_NAMESPACE = 1_667_785_071;
+/** Held by a fault, every writing transaction stops here, before its commit. */
+export const HOOK_BEFORE_COMMIT = 1;
+/** Held by a fault, every committed transaction is told on channel `chaos_committed` with its application name. */
+export const HOOK_COMMITTED = 2;
+export const COMMITTED_CHANNEL = 'chaos_committed';
+
+export const AUDIT_SQL = `
+CREATE TABLE chaos_audit (
+  seq       BIGINT GENERATED ALWAYS AS IDENTITY,
+  change    SMALLINT NOT NULL,
+  object_id VARCHAR(255) NOT NULL,
+  version   BIGINT NOT NULL,
+  epoch     BIGINT NOT NULL,
+  nonce     BIGINT NOT NULL
+);
+
+CREATE FUNCTION chaos_hooks() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT pg_try_advisory_xact_lock_shared(${HOOK_NAMESPACE}, ${HOOK_COMMITTED}) THEN
+    PERFORM pg_notify('${COMMITTED_CHANNEL}', current_setting('application_name'));
+  END IF;
+  PERFORM pg_advisory_xact_lock_shared(${HOOK_NAMESPACE}, ${HOOK_BEFORE_COMMIT});
+END $$;
+
+CREATE FUNCTION chaos_audit_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
+  SELECT 0, object_id, version, epoch, coalesce((data->>'n')::bigint, 0) FROM changed;
+  PERFORM chaos_hooks();
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION chaos_audit_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
+  SELECT 1, object_id, version, epoch, 0 FROM changed;
+  PERFORM chaos_hooks();
+  RETURN NULL;
+END $$;
+
+CREATE FUNCTION chaos_audit_tombstones() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
+  SELECT CASE TG_OP WHEN 'DELETE' THEN 3 ELSE 2 END, object_id, version, epoch, 0 FROM changed;
+  PERFORM chaos_hooks();
+  RETURN NULL;
+END $$;
+
+CREATE TRIGGER chaos_row_inserted AFTER INSERT ON goverse_objects
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_rows();
+CREATE TRIGGER chaos_row_updated AFTER UPDATE ON goverse_objects
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_rows();
+CREATE TRIGGER chaos_row_gone AFTER DELETE ON goverse_objects
+  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_gone();
+CREATE TRIGGER chaos_tombstone_inserted AFTER INSERT ON holdfast_tombstones
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_tombstones();
+CREATE TRIGGER chaos_tombstone_updated AFTER UPDATE ON holdfast_tombstones
+  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_tombstones();
+CREATE TRIGGER chaos_tombstone_gone AFTER DELETE ON holdfast_tombstones
+  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_tombstones();
+
+-- What only the database refuses.
+ALTER TABLE goverse_objects ADD CONSTRAINT chaos_refused CHECK (NOT data ? 'refused');
+`;

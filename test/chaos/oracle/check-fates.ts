@@ -1,0 +1,164 @@
+/**
+ * What became of each write: exactly one fate that somebody can know. A confirmed write is stored, or overtaken by a
+ * newer one that is, or its refusal was told; poison ends in one letter; nothing else ends in a letter.
+ */
+import type { Letter, ObjectHistory, Write } from './history.ts';
+import { describeWrite, epochMax, type Issued, keyOf, versionMax } from './issued.ts';
+import type { Report } from './violation.ts';
+
+/** Letters with these codes tell of a refusal that nobody could be told of by a reply. */
+const REFUSAL_CODES = new Set(['FENCED', 'CONFLICT']);
+
+export function checkFates(history: ObjectHistory, issued: Issued, report: Report): void {
+  new Fates(history, issued, report).check();
+}
+
+class Fates {
+  readonly #history: ObjectHistory;
+  readonly #issued: Issued;
+  readonly #report: Report;
+  readonly #epochMax: number;
+  readonly #versionMax: number;
+  readonly #stored = new Set<string>();
+  readonly #letters = new Map<string, Letter[]>();
+  /** Confirmed writes whose refusal was not told by letter, by process: events do not name the command. */
+  readonly #untold = new Map<number, Write[]>();
+
+  constructor(history: ObjectHistory, issued: Issued, report: Report) {
+    this.#history = history;
+    this.#issued = issued;
+    this.#report = report;
+    this.#epochMax = epochMax(history);
+    this.#versionMax = versionMax(history);
+    for (const { change, version, nonce } of history.audit) {
+      if (change === 'row') this.#stored.add(keyOf('save', version, nonce));
+      if (change === 'tombstone') this.#stored.add(keyOf('delete', version, 0));
+    }
+    for (const letter of history.letters) {
+      const { action, version = 0, nonce = 0 } = letter;
+      if (action !== 'save' && action !== 'delete') continue;
+      const key = keyOf(action, version, nonce);
+      const known = this.#letters.get(key);
+      if (known === undefined) this.#letters.set(key, [letter]);
+      else known.push(letter);
+    }
+  }
+
+  check(): void {
+    for (const { sendings } of this.#issued.all) {
+      const [first] = sendings;
+      if (first === undefined) continue;
+      const key = keyOf(first.action, first.version, first.nonce);
+      this.#checkLetters(sendings, this.#letters.get(key) ?? []);
+      for (const write of sendings) this.#checkOutcome(write, key);
+      if (first.poison === 'none') this.#checkGood(sendings, key);
+      else this.#checkPoison(sendings, key);
+    }
+    this.#checkUntold();
+  }
+
+  #checkLetters(sendings: readonly Write[], letters: readonly Letter[]): void {
+    const [first] = sendings;
+    if (first === undefined || letters.length === 0) return;
+    const ids = new Set(letters.map(({ letterId }) => letterId));
+    const sent = sendings.filter(({ outcome }) => outcome !== 'unsent').length;
+    if (ids.size > sent) {
+      this.#report('doubleLetter', `${ids.size} letters for ${describeWrite(first)}, sent ${sent} times`);
+    }
+    for (const { code, bytesHash } of letters) {
+      if (first.bytesHash !== undefined && bytesHash !== undefined && bytesHash !== first.bytesHash) {
+        this.#report('provenance', `the letter of ${describeWrite(first)} has other bytes`);
+      }
+      const deserved =
+        (code === 'FENCED' && this.#mayBeFenced(first)) ||
+        (code === 'CONFLICT' && this.#mayConflict(first)) ||
+        (first.poison !== 'none' && !REFUSAL_CODES.has(code));
+      if (!deserved) this.#report('wronglyRejected', `letter ${code} for ${describeWrite(first)}`);
+    }
+  }
+
+  /** What one answer says must agree with what was stored. */
+  #checkOutcome(write: Write, key: string): void {
+    switch (write.outcome) {
+      case 'applied':
+        if (write.poison !== 'none') this.#report('accounting', `applied: ${describeWrite(write)}`);
+        else if (!this.#stored.has(key)) this.#report('lost', `never stored: ${describeWrite(write)}`);
+        return;
+      case 'superseded':
+        if (this.#versionMax <= write.version) {
+          this.#report('lost', `superseded by nothing: ${describeWrite(write)}`);
+        }
+        return;
+      case 'fenced':
+        if (!this.#mayBeFenced(write)) this.#report('wronglyRejected', describeWrite(write));
+        return;
+      case 'conflict':
+        if (!this.#mayConflict(write)) this.#report('wronglyRejected', describeWrite(write));
+        return;
+      case 'rejected':
+        if (write.poison === 'none') this.#report('wronglyRejected', describeWrite(write));
+        else if (!this.#letters.has(key)) this.#report('lost', `no letter: ${describeWrite(write)}`);
+        return;
+      case 'confirmed':
+      case 'unknown':
+      case 'unsent':
+        return;
+      default:
+        write.outcome satisfies never;
+    }
+  }
+
+  #checkGood(sendings: readonly Write[], key: string): void {
+    const rejected = sendings.find(({ outcome }) => outcome === 'rejected');
+    if (this.#stored.has(key)) {
+      if (rejected !== undefined)
+        this.#report('accounting', `stored and rejected: ${describeWrite(rejected)}`);
+      return;
+    }
+    const due = sendings.filter(({ outcome }) => outcome === 'confirmed');
+    const [first] = due;
+    if (first === undefined || this.#versionMax > first.version || this.#letters.has(key)) return;
+    // One of several sendings told is enough: it is the same write.
+    if (sendings.some(({ outcome }) => outcome === 'fenced' || outcome === 'conflict')) return;
+    if (!this.#mayBeFenced(first) && !this.#mayConflict(first)) {
+      this.#report('lost', `neither stored nor refused: ${describeWrite(first)}`);
+      return;
+    }
+    const untold = this.#untold.get(first.process);
+    if (untold === undefined) this.#untold.set(first.process, [first]);
+    else untold.push(first);
+  }
+
+  /** As many events must have told of refusals as there were; which is whose cannot be known. */
+  #checkUntold(): void {
+    for (const [process, writes] of this.#untold) {
+      const told = this.#history.failures.filter((failure) => failure.process === process).length;
+      for (const write of writes.slice(told)) {
+        const lostUntil = this.#history.repliesLost.get(process) ?? 0;
+        const kind = write.invokedAt <= lostUntil ? 'unheard' : 'lost';
+        this.#report(kind, `refused and nobody told: ${describeWrite(write)}`);
+      }
+    }
+  }
+
+  #checkPoison(sendings: readonly Write[], key: string): void {
+    const due = sendings.find(({ outcome }) => outcome === 'confirmed');
+    if (due === undefined || this.#letters.has(key)) return;
+    const overtaken = due.poison === 'refused' && this.#versionMax > due.version;
+    const refused = due.poison === 'refused' && (this.#mayBeFenced(due) || this.#mayConflict(due));
+    if (!overtaken && !refused) this.#report('lost', `no letter: ${describeWrite(due)}`);
+  }
+
+  #mayBeFenced({ epoch }: Write): boolean {
+    return epoch < this.#epochMax;
+  }
+
+  /** The client library also says `conflict` where somebody else's version superseded the write. */
+  #mayConflict({ ifVersion, version, storedVersion }: Write): boolean {
+    return (
+      ifVersion !== undefined ||
+      this.#issued.isDisputed(version) ||
+      (storedVersion !== undefined && storedVersion > version && this.#versionMax > version)
+    );
+  }
+}

@@ -1,0 +1,276 @@
+/**
+ * Goal: the order of every object, and the truth of every answer, under all interleavings of confirms, refusals, returns
+ * and losses. Method: the dispatcher over a link that plays the broker and may do anything a broker may do, thousands of
+ * random histories of it; no network, so that every interleaving is cheap.
+ */
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { BrokerError } from '../../src/broker/broker-error.ts';
+import type { PublishProperties, PublishResult } from '../../src/broker/confirming-publisher.ts';
+import { callForOne } from '../../src/client/call.ts';
+import { ClaimedEpochs } from '../../src/client/claimed-epochs.ts';
+import { readClientOptions } from '../../src/client/client-options.ts';
+import { CommandBuilder } from '../../src/client/command-builder.ts';
+import { Dispatcher } from '../../src/client/dispatcher.ts';
+import type { FrameSender } from '../../src/client/frame-sender.ts';
+import type { WriteResult } from '../../src/client/results.ts';
+import { HoldfastError } from '../../src/contract/errors.ts';
+import { decodeFrame } from '../../src/contract/frame.ts';
+import { VersionClock } from '../../src/contract/version-clock.ts';
+
+/** What the broker does with a frame. `lost` and `kept` both look `unknown` from outside. */
+type Fate = 'confirmed' | 'refused' | 'returned' | 'lost' | 'kept';
+
+interface Published {
+  readonly body: Buffer;
+  readonly type: unknown;
+  readonly messageId: unknown;
+  readonly settle: (result: PublishResult) => void;
+}
+
+/** A broker with one queue. */
+class PlayedBroker {
+  up = true;
+  replyQueue = 'replies';
+  /** Document numbers in the order in which the queue took them. */
+  readonly taken: number[] = [];
+  readonly sizes: number[] = [];
+  readonly messageIds: unknown[] = [];
+  #onItsWay: Published[] = [];
+
+  get onItsWay(): number {
+    return this.#onItsWay.length;
+  }
+
+  publish(
+    _exchange: string,
+    _key: string,
+    body: Buffer,
+    { type, messageId }: PublishProperties,
+  ): Promise<PublishResult> {
+    return new Promise((settle) => {
+      this.#onItsWay.push({ body: Buffer.from(body), type, messageId, settle });
+    });
+  }
+
+  /** Decides about the oldest frame on its way; like a broker, in the order of arrival. */
+  decide(fate: Fate): void {
+    const frame = this.#onItsWay.shift();
+    if (frame === undefined) return;
+    if (fate === 'confirmed' || fate === 'kept') this.#take(frame);
+    frame.settle(fate === 'lost' || fate === 'kept' ? 'unknown' : fate);
+  }
+
+  /** The connection ends: of what is on its way the queue took the first `kept` frames. */
+  break(kept: number): void {
+    this.up = false;
+    for (const [index, frame] of this.#onItsWay.splice(0).entries()) {
+      if (index < kept) this.#take(frame);
+      frame.settle('unknown');
+    }
+  }
+
+  #take({ body, type, messageId }: Published): void {
+    const entries = decodeFrame(type, body, { place: 'partition' });
+    this.sizes.push(entries.length);
+    this.messageIds.push(messageId);
+    for (const { documentStart, documentEnd } of entries) {
+      const { n } = JSON.parse(body.toString('utf8', documentStart, documentEnd)) as { n: number };
+      this.taken.push(n);
+    }
+  }
+}
+
+interface Subject {
+  readonly broker: PlayedBroker;
+  readonly dispatcher: Dispatcher;
+  readonly builder: CommandBuilder;
+  /** Of each save by number: what became of it. */
+  readonly outcomes: Map<number, string>;
+  save(id: string, n: number): void;
+}
+
+function subject(options: object): Subject {
+  const broker = new PlayedBroker();
+  const resolved = readClientOptions({
+    url: 'amqp://127.0.0.1',
+    node: 'n',
+    retryDelayMsMin: 1,
+    retryDelayMsMax: 1,
+    ...options,
+  });
+  const dispatcher = new Dispatcher(broker, resolved, () => undefined);
+  const sender: FrameSender = dispatcher.addSender({ exchange: 'x', routingKey: '1.0', ordered: true });
+  const builder = new CommandBuilder({
+    clock: new VersionClock(),
+    claims: new ClaimedEpochs(1),
+    documentBytesMax: resolved.documentBytesMax,
+    partitions: [sender],
+    loads: sender,
+  });
+  const outcomes = new Map<number, string>();
+  const note = (n: number, outcome: string): void => {
+    if (outcomes.has(n)) throw new Error(`save ${n} was settled twice`);
+    outcomes.set(n, outcome);
+  };
+  const save = (id: string, n: number): void => {
+    void callForOne<WriteResult>((call) => {
+      const command = builder.save({ id, type: 'T', document: { n } }, 'confirm', call, 0);
+      dispatcher.submit([command], { onFull: 'wait', signal: undefined, timeoutMs: undefined });
+    }).then(
+      ({ outcome }) => note(n, outcome),
+      (error: unknown) => note(n, error instanceof HoldfastError ? error.code : String(error)),
+    );
+  };
+  return { broker, dispatcher, builder, outcomes, save };
+}
+
+/** Lets everything happen that needs no broker: turns of the event loop, and the pause after a refusal of 1 ms. */
+async function settleDown(milliseconds = 0): Promise<void> {
+  if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+type Step =
+  | { readonly save: number }
+  | { readonly fate: Fate }
+  | { readonly break: number }
+  | { readonly turn: true };
+
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ save: fc.integer({ min: 0, max: 3 }) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      fate: fc.constantFrom<Fate>(
+        'confirmed',
+        'confirmed',
+        'confirmed',
+        'refused',
+        'refused',
+        'lost',
+        'kept',
+        'returned',
+      ),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ break: fc.integer({ min: 0, max: 4 }) }) },
+  { weight: 6, arbitrary: fc.constant<Step>({ turn: true }) },
+);
+
+describe('over a broker that does anything', () => {
+  test('the first time that the saves of an object are taken is in the order of the calls', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(steps, { maxLength: 60 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 1, max: 5 }),
+        async (history, framesInFlightMax, frameCommandsMax) => {
+          const { broker, dispatcher, outcomes, save } = subject({
+            framesInFlightMax,
+            frameCommandsMax,
+            bufferItemsMax: 12,
+          });
+          const objects: number[] = [];
+          for (const step of history) {
+            if ('save' in step) save(`object-${step.save}`, objects.push(step.save) - 1);
+            else if ('fate' in step) broker.decide(step.fate);
+            else if ('break' in step) broker.break(step.break);
+            else await settleDown();
+            if (!broker.up) {
+              await settleDown();
+              broker.up = true;
+              dispatcher.resume();
+            }
+          }
+          while (outcomes.size < objects.length) {
+            await settleDown(2);
+            while (broker.onItsWay > 0) broker.decide('confirmed');
+          }
+          const firsts = [...new Set(broker.taken)];
+          for (let object = 0; object <= 3; object += 1) {
+            const order = firsts.filter((n) => objects[n] === object);
+            expect(order).toStrictEqual(order.toSorted((a, b) => a - b));
+          }
+          for (const [n, outcome] of outcomes) {
+            const isTaken = broker.taken.includes(n);
+            if (outcome === 'confirmed') expect(isTaken).toBe(true);
+            else if (outcome === 'UNROUTABLE') expect(isTaken).toBe(false);
+            else expect(outcome).toBe('UNAVAILABLE');
+          }
+          expect(Math.max(0, ...broker.sizes)).toBeLessThanOrEqual(frameCommandsMax);
+          expect(dispatcher.admission.sending).toMatchObject({ items: 0, bytes: 0, waitingCount: 0 });
+          expect(dispatcher.framesInFlight).toBe(0);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test('the end of it says CLOSED only of what was never taken, and leaves nothing unsaid', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(steps, { maxLength: 40 }), async (history) => {
+        const { broker, dispatcher, outcomes, save } = subject({ frameCommandsMax: 3, bufferItemsMax: 8 });
+        let saves = 0;
+        for (const step of history) {
+          if ('save' in step) save(`object-${step.save}`, saves++);
+          else if ('fate' in step) broker.decide(step.fate === 'returned' ? 'kept' : step.fate);
+          else await settleDown();
+        }
+        dispatcher.end();
+        broker.break(Infinity);
+        await settleDown(2);
+        expect(outcomes.size).toBe(saves);
+        for (const [n, outcome] of outcomes) {
+          if (outcome === 'CLOSED') expect(broker.taken).not.toContain(n);
+        }
+        expect(broker.onItsWay).toBe(0);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a channel that the broker closed for what was sent', () => {
+  test('because it was too large, fails the largest frame and sends the others again', async () => {
+    const { broker, dispatcher, outcomes, save } = subject({ frameCommandsMax: 1, framesInFlightMax: 3 });
+    save('a', 1);
+    save('b', 2_000_000_000);
+    save('c', 3);
+    await settleDown();
+    expect(broker.onItsWay).toBe(3);
+    broker.break(0);
+    dispatcher.notePublisherLost(
+      new BrokerError('BROKER_TOPOLOGY', 'message size is larger than allowed', { replyCode: 406 }),
+    );
+    await settleDown();
+    broker.up = true;
+    dispatcher.resume();
+    await settleDown();
+    while (broker.onItsWay > 0) broker.decide('confirmed');
+    await settleDown();
+    expect(outcomes).toStrictEqual(
+      new Map([
+        [2_000_000_000, 'TOO_LARGE'],
+        [1, 'confirmed'],
+        [3, 'confirmed'],
+      ]),
+    );
+    expect(broker.taken).toStrictEqual([1, 3]);
+  });
+
+  test('after a loss, keeps the message id of what is sent again', async () => {
+    const { broker, dispatcher, save } = subject({});
+    save('a', 1);
+    await settleDown();
+    broker.break(1);
+    await settleDown();
+    broker.up = true;
+    dispatcher.resume();
+    await settleDown();
+    broker.decide('confirmed');
+    await settleDown();
+    expect(broker.taken).toStrictEqual([1, 1]);
+    expect(new Set(broker.messageIds).size).toBe(1);
+  });
+});
