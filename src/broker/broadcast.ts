@@ -54,8 +54,13 @@ export class Broadcast {
   say(body: Buffer): boolean {
     const { channel } = this.#supervised;
     if (channel === undefined) return false;
-    channel.publish(this.#exchange, '', body, { contentType: 'application/json', persistent: false });
-    return true;
+    try {
+      channel.publish(this.#exchange, '', body, { contentType: 'application/json', persistent: false });
+      return true;
+    } catch {
+      // The connection is closing.
+      return false;
+    }
   }
 
   async close(): Promise<void> {

@@ -23,12 +23,22 @@ const ACCESS_REFUSED = 403;
 const NOT_FOUND = 404;
 const PRECONDITION_FAILED = 406;
 
-/** Turns what amqplib throws into a `BrokerError`; amqplib puts the broker's reply code into `code`. */
+/**
+ * amqplib puts the broker's reply code into `code`, except for a refused handshake, where it only stands, in digits, at
+ * the begin of the message (amqplib 2.3, lib/connection.js; not translated).
+ */
+function replyCodeOf(error: unknown, message: string): number | undefined {
+  const given: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (typeof given === 'number') return given;
+  const digits = /^Handshake terminated by server: (\d{3}) /.exec(message)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** Turns what amqplib throws into a `BrokerError`. */
 export function toBrokerError(error: unknown): BrokerError {
   if (error instanceof BrokerError) return error;
   const message = error instanceof Error ? error.message || error.name : String(error);
-  const given: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
-  const replyCode = typeof given === 'number' ? given : undefined;
+  const replyCode = replyCodeOf(error, message);
   const options = { replyCode, cause: error };
   if (replyCode === ACCESS_REFUSED) return new BrokerError('BROKER_REFUSED', message, options);
   if (replyCode === NOT_FOUND || replyCode === PRECONDITION_FAILED) {

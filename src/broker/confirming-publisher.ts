@@ -105,15 +105,23 @@ export class ConfirmingPublisher {
       throw this.#supervised.lastError ?? new BrokerError('BROKER_UNAVAILABLE', 'not connected to RabbitMQ');
     }
     const messageId = properties.messageId ?? randomUUID();
-    return new Promise<PublishResult>((settle) => {
+    return new Promise<PublishResult>((settle, reject) => {
       const pending: Pending = { messageId, returned: false, settle, publishedAt: performance.now() };
       this.#pending.set(messageId, pending);
       const options = { ...properties, messageId, mandatory: true };
-      channel.publish(exchange, routingKey, body, options, (error: unknown) => {
-        if (this.#pending.get(messageId) !== pending) return;
+      try {
+        channel.publish(exchange, routingKey, body, options, (error: unknown) => {
+          if (this.#pending.get(messageId) !== pending) return;
+          this.#pending.delete(messageId);
+          settle(error ? 'refused' : pending.returned ? 'returned' : 'confirmed');
+        });
+      } catch (error) {
+        // The connection is closing; amqplib throws before it sends anything.
         this.#pending.delete(messageId);
-        settle(error ? 'refused' : pending.returned ? 'returned' : 'confirmed');
-      });
+        reject(
+          new BrokerError('BROKER_UNAVAILABLE', 'the connection to RabbitMQ is closing', { cause: error }),
+        );
+      }
       this.#watchConfirms();
     });
   }

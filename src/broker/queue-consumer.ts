@@ -80,13 +80,13 @@ export class QueueConsumer {
 
   /** Gives the queue back and subscribes again. */
   async reopen(): Promise<void> {
-    this.#acks?.flush();
+    this.#acks?.finish();
     await this.#supervised.reopen();
   }
 
   /** Acks what was settled, then closes for ever; the rest returns to the queue. Safe twice, and before start. */
   async close(): Promise<void> {
-    this.#acks?.flush();
+    this.#acks?.finish();
     await this.#supervised.close();
   }
 
@@ -132,8 +132,19 @@ class ChannelAcks {
     if (!this.live) return;
     const deliveryTag = this.#prefix.take();
     if (deliveryTag === undefined) return;
-    // amqplib reads the delivery tag of a message and nothing else.
-    this.#channel.ack({ fields: { deliveryTag } } as ConsumeMessage, true);
+    try {
+      // amqplib reads the delivery tag of a message and nothing else.
+      this.#channel.ack({ fields: { deliveryTag } } as ConsumeMessage, true);
+    } catch {
+      // The channel or its connection is closing: what was not acked comes again.
+      this.live = false;
+    }
+  }
+
+  /** Sends the last acks; what is settled later comes again. */
+  finish(): void {
+    this.flush();
+    this.live = false;
   }
 }
 

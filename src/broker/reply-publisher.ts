@@ -33,8 +33,13 @@ export class ReplyPublisher {
     await this.#drained;
     const channel = this.#supervised.channel;
     if (channel === undefined) return false;
-    if (!channel.sendToQueue(queue, body, properties)) this.#drained ??= this.#drain(channel);
-    return true;
+    try {
+      if (!channel.sendToQueue(queue, body, properties)) this.#drained ??= this.#drain(channel);
+      return true;
+    } catch {
+      // The connection is closing, and nothing was sent.
+      return false;
+    }
   }
 
   async close(): Promise<void> {

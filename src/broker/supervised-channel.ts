@@ -59,14 +59,21 @@ export class SupervisedChannel<Kind extends Channel> {
 
   /** Closes the present channel; a new one is opened. What was unacked returns to its queue, in order. */
   async reopen(): Promise<void> {
-    await closeChannel(this.#channel);
+    await closeChannel(this.#takeAway());
   }
 
   /** Closes for ever. Safe twice, and before start. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await closeChannel(this.#channel);
+    await closeChannel(this.#takeAway());
     await this.#running;
+  }
+
+  /** Nobody is to use the present channel any more: amqplib throws at everything said on one that is closing. */
+  #takeAway(): Kind | undefined {
+    const channel = this.#channel;
+    this.#channel = undefined;
+    return channel;
   }
 
   async #run(): Promise<void> {
@@ -113,6 +120,7 @@ export class SupervisedChannel<Kind extends Channel> {
     let reason: BrokerError | undefined;
     channel.on('error', (error) => {
       reason = toBrokerError(error);
+      this.#takeAway();
     });
     // A listener of ours that throws must not be taken for a fault of the channel (amqplib 1.0.7 and newer).
     channel.on('handler-error', (error) => {
@@ -121,7 +129,10 @@ export class SupervisedChannel<Kind extends Channel> {
       });
     });
     const ending = new AbortController();
-    const end = (): void => ending.abort();
+    const end = (): void => {
+      this.#takeAway();
+      ending.abort();
+    };
     const ended = new Promise<void>((resolve) => {
       ending.signal.addEventListener('abort', () => resolve());
     });

@@ -57,9 +57,9 @@ function textOfObject(document: unknown, bytesMax: number): string {
     text = JSON.stringify(document);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ContractError('INVALID_DOCUMENT', `the document cannot be written as JSON: ${reason}`, {
-      cause,
-    });
+    // What recurses too deep for JSON.stringify is beyond PostgreSQL as well.
+    const code = cause instanceof RangeError ? 'UNSTORABLE' : 'INVALID_DOCUMENT';
+    throw new ContractError(code, `the document cannot be written as JSON: ${reason}`, { cause });
   }
   if (text === undefined || !text.startsWith('{')) {
     throw new ContractError('INVALID_DOCUMENT', 'the document is not an object');

@@ -7,6 +7,7 @@ import { deleteObjects } from './delete-objects.ts';
 import { insertClaims } from './insert-claims.ts';
 import { insertObjects } from './insert-objects.ts';
 import { insertStagedObjects } from './insert-staged-objects.ts';
+import { checkMissingColumn } from './missing-column.ts';
 import { raiseEpochs } from './raise-epochs.ts';
 import { removeTombstones } from './remove-tombstones.ts';
 import { STAGED } from './stage-objects.ts';
@@ -156,6 +157,7 @@ export async function halve<Item>(
     await connection.query(ROLLBACK_TO);
     const [first] = items;
     if (items.length === 1 && first !== undefined) {
+      await checkMissingColumn(connection, storeError);
       refused.push({ row: rowOf(first), error: storeError });
       return;
     }

@@ -34,7 +34,6 @@ const BY_CLASS: Readonly<Record<string, FailureClass>> = {
 
 const BY_CODE: Readonly<Record<string, FailureClass>> = {
   '21000': 'transient', // cardinality_violation: two rows of one id, which the fold excludes; see it again, then ask
-  '23502': 'systemic', // not_null_violation: we never leave a column of ours empty, so somebody added one
   '25P02': 'transient', // in_failed_sql_transaction
   '25P03': 'transient', // idle_in_transaction_session_timeout: we were stopped for a while
   '25P04': 'transient', // transaction_timeout

@@ -26,6 +26,8 @@ export class StoreError extends HoldfastError {
   /** `undefined` when the server said nothing: the connection was refused or broke. */
   readonly sqlstate: string | undefined;
   readonly constraint: string | undefined;
+  /** The column that a not_null_violation names. */
+  readonly column: string | undefined;
   /** Whether the connection is unusable from now on. */
   readonly connectionLost: boolean;
 
@@ -35,6 +37,7 @@ export class StoreError extends HoldfastError {
       failure: FailureClass;
       sqlstate?: string | undefined;
       constraint?: string | undefined;
+      column?: string | undefined;
       connectionLost?: boolean;
       cause?: unknown;
     },
@@ -48,6 +51,7 @@ export class StoreError extends HoldfastError {
     this.failure = options.failure;
     this.sqlstate = options.sqlstate;
     this.constraint = options.constraint;
+    this.column = options.column;
     this.connectionLost = options.connectionLost ?? false;
   }
 }
@@ -76,6 +80,7 @@ export function toStoreError(error: unknown): StoreError {
       failure: isKeyTaken(error) ? 'contended' : failureClass(error.code),
       sqlstate: error.code,
       constraint: error.constraint,
+      column: error.column,
       connectionLost:
         SESSION_ENDED.has(error.code) || error.severity === 'FATAL' || error.severity === 'PANIC',
       cause: error,

@@ -59,8 +59,12 @@ export class DeadLetterPublisher {
     const { publisher, exchange, metrics } = this.#options;
     const results = await Promise.all(
       letters.map(async ({ body, properties }) => {
-        if (!publisher.open) return 'unknown';
-        return await publisher.publish(exchange, '', body, properties);
+        try {
+          return await publisher.publish(exchange, '', body, properties);
+        } catch {
+          // No open channel, so nothing was sent.
+          return 'unknown';
+        }
       }),
     );
     const left: DeadLetter[] = [];

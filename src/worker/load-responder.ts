@@ -26,6 +26,8 @@ export interface LoadResponderOptions {
   /** Aborts when the drain deadline has passed. */
   readonly signal: AbortSignal;
   readonly onStoreError: (error: StoreError) => void;
+  /** Told when the database can be read again. */
+  readonly onStoreRecovery: () => void;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -117,12 +119,13 @@ export class LoadResponder {
   }
 
   async #answer(requests: readonly Request[], session: ReadSession, reader: ObjectReader): Promise<void> {
-    const { retryDelayMsMin, retryDelayMsMax, signal, onStoreError, settle } = this.#options;
+    const { retryDelayMsMin, retryDelayMsMax, signal, onStoreError, onStoreRecovery, settle } = this.#options;
     for (let retry = 0; ; retry += 1) {
       const open = openEntries(requests);
       if (open.length === 0) break;
       try {
         await this.#read(open, session, reader);
+        if (retry > 0) onStoreRecovery();
       } catch (error) {
         const storeError = toStoreError(error);
         onStoreError(storeError);

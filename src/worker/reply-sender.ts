@@ -1,6 +1,6 @@
 /** Sends replies to the requesters' queues. */
 import { randomUUID } from 'node:crypto';
-import type { ConfirmingPublisher } from '../broker/confirming-publisher.ts';
+import type { ConfirmingPublisher, PublishResult } from '../broker/confirming-publisher.ts';
 import type { Delivery } from '../broker/queue-consumer.ts';
 import type { ReplyPublisher } from '../broker/reply-publisher.ts';
 import {
@@ -61,19 +61,33 @@ export class ReplySender {
   async sendConfirmed(delivery: Delivery, items: readonly ReplyItem[]): Promise<boolean> {
     const { replyTo = '' } = delivery;
     for (const [body, properties] of this.#messages(delivery, items)) {
-      if (!this.#options.confirming.open) return false;
-      const messageId = randomUUID();
-      const result = await this.#options.confirming.publish('', replyTo, body, { ...properties, messageId });
-      if (result !== 'confirmed') return false;
+      if ((await this.#publish(replyTo, body, properties)) !== 'confirmed') return false;
       this.#options.metrics.replies.inc();
     }
     return true;
   }
 
+  async #publish(
+    queue: string,
+    body: Buffer,
+    properties: Record<string, unknown>,
+  ): Promise<PublishResult | undefined> {
+    try {
+      return await this.#options.confirming.publish('', queue, body, {
+        ...properties,
+        messageId: randomUUID(),
+      });
+    } catch {
+      // No open channel, so nothing was sent.
+      return undefined;
+    }
+  }
+
   *#messages(delivery: Delivery, items: readonly ReplyItem[]): Generator<[Buffer, Record<string, unknown>]> {
     const failuresOnly = delivery.headers[REPLY_MODE_HEADER] === REPLY_MODE_FAILURES;
     const wanted = failuresOnly ? items.filter(isAlwaysAnswered) : items;
-    if (failuresOnly && wanted.length === 0) return;
+    // A list that found nothing has no items at all, and is answered.
+    if (failuresOnly && wanted.length === 0 && items.length > 0) return;
     const parts = encodeReply(wanted);
     for (const [part, body] of parts.entries()) {
       yield [

@@ -44,6 +44,8 @@ export class WorkFrame {
   entries: readonly WorkEntry[] = [];
   /** Set where the whole frame was rejected. */
   rejection: Rejection | undefined;
+  /** A connection was lost while a transaction with it was under way: it may have been applied already. */
+  ambiguous = false;
   #decoded = false;
 
   constructor(delivery: Delivery, key: PartitionKey) {

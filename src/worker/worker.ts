@@ -102,6 +102,7 @@ export class Worker {
       metrics: this.metrics,
       signal: this.#abandoning.signal,
       onStoreError: (error) => this.#reportStoreError(error, 0),
+      onStoreRecovery: () => this.#reportStoreRecovery(),
       onBug: (error) => this.#fail(error),
     });
     this.#retention = new Retention({

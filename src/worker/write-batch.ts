@@ -51,7 +51,7 @@ export async function writeBatch(
     }
   }
   if (works.size === 0) return { setAside: new Set() };
-  const write = new BatchWriting(works, context);
+  const write = new BatchWriting(frames, works, context);
   await write.run();
   // Loads count as well: they must see the writes before them.
   const setAside = new Set(
@@ -64,7 +64,7 @@ export async function writeBatch(
     if (frame === undefined) continue;
     const verdict = write.verdicts.get(item);
     if (verdict !== undefined)
-      answerWrite(item, work, verdict, frame.delivery.redelivered || write.ambiguous);
+      answerWrite(item, work, verdict, frame.delivery.redelivered || frame.ambiguous);
   }
   return { setAside };
 }
@@ -72,8 +72,7 @@ export async function writeBatch(
 class BatchWriting {
   heldSlots: ReadonlySet<number> = new Set();
   verdicts: ReadonlyMap<BatchCommand, Verdict> = new Map();
-  /** A connection was lost while a transaction was under way: it may have been committed. */
-  ambiguous = false;
+  readonly #frames: readonly WorkFrame[];
   readonly #works: ReadonlyMap<BatchCommand, WorkEntry>;
   readonly #context: WriteBatchContext;
   readonly #objects = new Map<string, BatchCommand[]>();
@@ -84,7 +83,12 @@ class BatchWriting {
   /** What had been written by all writers when this batch was first taken for systemically refused. */
   #writesBefore: number | undefined;
 
-  constructor(works: ReadonlyMap<BatchCommand, WorkEntry>, context: WriteBatchContext) {
+  constructor(
+    frames: readonly WorkFrame[],
+    works: ReadonlyMap<BatchCommand, WorkEntry>,
+    context: WriteBatchContext,
+  ) {
+    this.#frames = frames;
     this.#works = works;
     this.#context = context;
     const slots = new Set<number>();
@@ -123,7 +127,7 @@ class BatchWriting {
           continue;
         }
         const storeError = toStoreError(error);
-        if (storeError.connectionLost) this.ambiguous = true;
+        if (storeError.connectionLost) for (const frame of this.#frames) frame.ambiguous = true;
         if (storeError.failure === 'contended') throw storeError;
         if (storeError.failure === 'row' && !isolate) isolate = true;
         else await retry.failed(storeError.failure === 'row' ? unisolated(storeError) : storeError);

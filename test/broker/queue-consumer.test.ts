@@ -243,11 +243,7 @@ describe('a consumer', () => {
       prefetchCount: () => 3,
     });
     await reach(consumed);
-    await within(
-      SOON_MS,
-      'closing',
-      Promise.all([consumed.consumer.close(), consumed.consumer.close()]),
-    );
+    await within(SOON_MS, 'closing', Promise.all([consumed.consumer.close(), consumed.consumer.close()]));
     expect(consumed.consumer.open).toBe(false);
     expect(await empty(scratch, queue)).toEqual(numbers(1, 20));
   });

@@ -62,7 +62,8 @@ describe('a supervised channel', () => {
     [
       'an ack of what was never delivered',
       406,
-      async (channel: Channel) => channel.ack({ fields: { deliveryTag: 99 } } as Parameters<Channel['ack']>[0]),
+      async (channel: Channel) =>
+        channel.ack({ fields: { deliveryTag: 99 } } as Parameters<Channel['ack']>[0]),
     ],
   ])('comes back after the broker closed it over %s', async (_name, replyCode, offend) => {
     const life = supervise(await connected(brokerConnection(scratch)));

@@ -44,7 +44,10 @@ describe('the topology', () => {
       await channel.assertExchange(`${prefix}.commands`, 'direct', { durable: true });
       await channel.assertExchange(`${prefix}.dead-letters`, 'fanout', { durable: true });
       await channel.assertExchange(`${prefix}.workers`, 'fanout', { durable: true });
-      await channel.assertQueue(`${prefix}.loads`, { durable: true, arguments: { 'x-queue-type': 'classic' } });
+      await channel.assertQueue(`${prefix}.loads`, {
+        durable: true,
+        arguments: { 'x-queue-type': 'classic' },
+      });
       await channel.checkQueue(`${prefix}.dead-letters`);
       for (let partition = 0; partition < PARTITIONS; partition += 1) {
         await channel.assertQueue(`${prefix}.commands.${PARTITIONS}.${partition}`, COMMANDS);
@@ -71,7 +74,8 @@ describe('the topology', () => {
     await Promise.all([1, 2, 3].map(() => declareTopology(scratch.broker, scratch.names, PARTITIONS)));
     await declareTopology(scratch.broker, scratch.names, 2);
     await onChannel(scratch, async (channel) => {
-      for (const queue of ['2.0', '2.1', '4.0', '4.3']) await channel.checkQueue(`${prefix}.commands.${queue}`);
+      for (const queue of ['2.0', '2.1', '4.0', '4.3'])
+        await channel.checkQueue(`${prefix}.commands.${queue}`);
       for (const partition of [0, 1]) await channel.deleteQueue(`${prefix}.commands.2.${partition}`);
     });
   });

@@ -26,7 +26,7 @@ function positive(name: string, text: string): number {
   return number;
 }
 
-const terminal = process.stderr.isTTY === true;
+const terminal = process.stderr.isTTY;
 let lastLineAt = 0;
 
 /** Rewrites one line on a terminal; elsewhere a line every ten seconds is enough. */

@@ -8,7 +8,7 @@ import { commandsQueue, routingKey } from '../../src/contract/names.ts';
 import { partitionOf } from '../../src/contract/partition.ts';
 import { eventually, within } from '../support/eventually.ts';
 import { later } from './calls.ts';
-import { CancellingProxy } from './cancelling-proxy.ts';
+import { ForgingProxy } from './forging-proxy.ts';
 import { openInstallation, PARTITIONS } from './installation.ts';
 
 const installation = await openInstallation();
@@ -137,7 +137,7 @@ describe('after a loss of the connection', () => {
 
   test('a loss of only the queue of replies is survived as well', async () => {
     const worker = await installation.work();
-    const proxy = await CancellingProxy.open(installation.amqpUrl);
+    const proxy = await ForgingProxy.open(installation.amqpUrl);
     const client = await installation.connect({ url: proxy.url });
     worker.hold();
     const saved = client.save(object('a'), persisted);
@@ -153,6 +153,21 @@ describe('after a loss of the connection', () => {
     await client.close();
     await proxy.close();
   });
+});
+
+test('what the broker does not take for a while is told, and waits', async () => {
+  const proxy = await ForgingProxy.open(installation.amqpUrl);
+  const client = await installation.connect({ url: proxy.url });
+  const blocked = once(client, 'blocked');
+  proxy.block('low on memory');
+  await expect(within(5_000, 'the event', blocked)).resolves.toStrictEqual(['low on memory']);
+  expect(client.stats()).toMatchObject({ connected: true, blocked: true });
+  const unblocked = once(client, 'unblocked');
+  proxy.unblock();
+  await within(5_000, 'the event', unblocked);
+  expect(client.stats()).toMatchObject({ blocked: false });
+  await client.close();
+  await proxy.close();
 });
 
 describe('a frame that the broker', () => {

@@ -63,10 +63,11 @@ describe.each([
   ['COPY', byCopy],
 ] as const)('rows sent by %s', (name, way) => {
   it('arrive as they were: any id and type, any version, any document', async () => {
-    const saves = fc.uniqueArray(
-      fc.tuple(ids, identifiers, positives, naturals, naturals, documents()),
-      { selector: ([id]) => id, minLength: 1, maxLength: 20 },
-    );
+    const saves = fc.uniqueArray(fc.tuple(ids, identifiers, positives, naturals, naturals, documents()), {
+      selector: ([id]) => id,
+      minLength: 1,
+      maxLength: 20,
+    });
     await fc.assert(
       fc.asyncProperty(saves, async (given) => {
         await way.sql.query(EMPTY);

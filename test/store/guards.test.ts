@@ -173,9 +173,13 @@ describe('what a writer who bypasses Holdfast left behind', () => {
       version: 7,
       epoch: 3,
     });
-    expect((await runBatch(store.session, [zombie])).outcomes.get(zombie)).toMatchObject({ outcome: 'fenced' });
+    expect((await runBatch(store.session, [zombie])).outcomes.get(zombie)).toMatchObject({
+      outcome: 'fenced',
+    });
     const newer = save('a', '{}', { version: 8, epoch: 3 });
-    expect((await runBatch(store.session, [newer])).outcomes.get(newer)).toMatchObject({ outcome: 'applied' });
+    expect((await runBatch(store.session, [newer])).outcomes.get(newer)).toMatchObject({
+      outcome: 'applied',
+    });
     expect(await everything(store)).toEqual([['row', 'a', 'T', '8', '3']]);
   });
 
@@ -185,11 +189,15 @@ describe('what a writer who bypasses Holdfast left behind', () => {
       INSERT INTO goverse_objects (object_id, object_type, data, created_at)
       VALUES ('a', 'T', '{}', '2020-01-01')`);
     const first = save('a', '{}', { version: 1, ifVersion: 0 });
-    expect((await runBatch(store.session, [first])).outcomes.get(first)).toMatchObject({ outcome: 'conflict' });
+    expect((await runBatch(store.session, [first])).outcomes.get(first)).toMatchObject({
+      outcome: 'conflict',
+    });
     const second = save('a', '{}', { version: 1 });
     expect((await runBatch(store.session, [second])).outcomes.get(second)).toMatchObject({
       outcome: 'applied',
     });
-    expect(await store.rows('SELECT created_at::text FROM goverse_objects')).toEqual([['2020-01-01 00:00:00']]);
+    expect(await store.rows('SELECT created_at::text FROM goverse_objects')).toEqual([
+      ['2020-01-01 00:00:00'],
+    ]);
   });
 });

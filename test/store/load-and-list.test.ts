@@ -83,7 +83,26 @@ describe('a load', () => {
 });
 
 /** Sorts differently by bytes, by UTF-16 units and by any language. */
-const IDS = ['a', 'B', 'b', 'A', 'Z', 'ä', 'z', 'é', 'e', '_', '-', '10', '9', '\uffee', '😀', ' ', "'", '\\'];
+const IDS = [
+  'a',
+  'B',
+  'b',
+  'A',
+  'Z',
+  'ä',
+  'z',
+  'é',
+  'e',
+  '_',
+  '-',
+  '10',
+  '9',
+  '\uffee',
+  '😀',
+  ' ',
+  "'",
+  '\\',
+];
 const byBytes = (ids: readonly string[]): string[] =>
   ids.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 

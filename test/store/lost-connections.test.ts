@@ -219,23 +219,26 @@ describe('timeouts', () => {
   it.each([
     ['lock_timeout', { lockTimeoutMs: 50 }, '55P03'],
     ['statement_timeout', { statementTimeoutMs: 100 }, '57014'],
-  ])('%s says that somebody else holds what is needed; nothing was written', async (_name, limits, sqlstate) => {
-    const store = await openStore(scratch);
-    const session = store.open(limits);
-    await runBatch(session, [save('a', '{}', { version: 1 })]);
-    await store.sql.query('BEGIN');
-    await store.sql.query(`SELECT FROM goverse_objects WHERE object_id = 'a' FOR UPDATE`);
-    const batch = [save('a', '{}', { version: 2 }), save('b', '{}', { version: 1 })];
-    expect(await storeErrorOf(runBatch(session, batch))).toMatchObject({
-      code: 'STORE_CONTENDED',
-      failure: 'contended',
-      sqlstate,
-      connectionLost: false,
-      retryable: true,
-    });
-    await store.sql.query('COMMIT');
-    expect(await everything(store)).toEqual([['row', 'a', '1', '0']]);
-    await runBatch(session, batch);
-    expect(await everything(store)).toHaveLength(2);
-  });
+  ])(
+    '%s says that somebody else holds what is needed; nothing was written',
+    async (_name, limits, sqlstate) => {
+      const store = await openStore(scratch);
+      const session = store.open(limits);
+      await runBatch(session, [save('a', '{}', { version: 1 })]);
+      await store.sql.query('BEGIN');
+      await store.sql.query(`SELECT FROM goverse_objects WHERE object_id = 'a' FOR UPDATE`);
+      const batch = [save('a', '{}', { version: 2 }), save('b', '{}', { version: 1 })];
+      expect(await storeErrorOf(runBatch(session, batch))).toMatchObject({
+        code: 'STORE_CONTENDED',
+        failure: 'contended',
+        sqlstate,
+        connectionLost: false,
+        retryable: true,
+      });
+      await store.sql.query('COMMIT');
+      expect(await everything(store)).toEqual([['row', 'a', '1', '0']]);
+      await runBatch(session, batch);
+      expect(await everything(store)).toHaveLength(2);
+    },
+  );
 });

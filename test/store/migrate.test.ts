@@ -126,7 +126,8 @@ describe('the schema', () => {
     await migrate(made.options);
     const adopted = await freshSchema(before + OLD_ROW);
     await migrate(adopted.options);
-    const byName = (columns: unknown[][]) => columns.toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
+    const byName = (columns: unknown[][]) =>
+      columns.toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
     expect(byName(await columnsOf(adopted.sql, 'goverse_objects'))).toEqual(
       byName(await columnsOf(made.sql, 'goverse_objects')),
     );
@@ -254,7 +255,9 @@ describe('a run', () => {
     await migrate(options);
     await sql.query('BEGIN');
     await sql.query(`INSERT INTO goverse_objects (object_id, object_type, data) VALUES ('a', 'T', '{}')`);
-    await sql.query('LOCK TABLE goverse_objects, holdfast_tombstones, holdfast_claims IN ACCESS EXCLUSIVE MODE');
+    await sql.query(
+      'LOCK TABLE goverse_objects, holdfast_tombstones, holdfast_claims IN ACCESS EXCLUSIVE MODE',
+    );
     await sql.query('SELECT pg_advisory_xact_lock(1752132708, slot) FROM generate_series(0, 64) AS slot');
     await sql.query('LOCK TABLE holdfast_migrations IN SHARE ROW EXCLUSIVE MODE');
     expect(await within(2_000, 'migrating', migrate(options))).toEqual([]);

@@ -57,7 +57,9 @@ const storedIds = async (store: TestStore): Promise<unknown[]> =>
 /** Numbered saves, the given ones rude. */
 const saves = (count: number, version: number, rude: readonly number[] = []): BatchCommand[] =>
   Array.from({ length: count }, (_, n) =>
-    save(`object-${String(n).padStart(3, '0')}`, rude.includes(n) ? `{"rude":${n}}` : `{"n":${n}}`, { version }),
+    save(`object-${String(n).padStart(3, '0')}`, rude.includes(n) ? `{"rude":${n}}` : `{"n":${n}}`, {
+      version,
+    }),
   );
 
 describe.each(['rows', 'copy'] as const)('with rows sent as %s', (path) => {

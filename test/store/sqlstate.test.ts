@@ -256,7 +256,10 @@ const ROWS: readonly Row[] = [
     provoke: async (connection) => {
       const holder = await scratch.connect();
       await holder.query('SELECT pg_advisory_lock(3)');
-      await run('SET lock_timeout = 10', 'SELECT pg_advisory_lock(3)')(connection).finally(() => holder.end());
+      await run(
+        'SET lock_timeout = 10',
+        'SELECT pg_advisory_lock(3)',
+      )(connection).finally(() => holder.end());
     },
   },
   {

@@ -26,9 +26,8 @@ const outcomeOf = async (frame: string): Promise<string | undefined> =>
   (await publisher.request(frame)).lines[0]?.outcome;
 
 const rowOf = async (id: string) =>
-  (
-    await scratch.sql.query<{ updated_at: Date }>('SELECT * FROM goverse_objects WHERE object_id = $1', [id])
-  ).rows[0];
+  (await scratch.sql.query<{ updated_at: Date }>('SELECT * FROM goverse_objects WHERE object_id = $1', [id]))
+    .rows[0];
 
 describe('a claim', () => {
   it('of an object that was never stored gives epoch 1, and fences saves without it', async () => {
@@ -141,7 +140,11 @@ describe('a claim that comes again', () => {
       remove({ id, version: 2, epoch: 1 }) +
       save({ id, version: 3, epoch: 1 });
     await publisher.request(frame);
-    expect((await publisher.request(first)).lines[0]).toMatchObject({ outcome: 'found', version: 3, epoch: 1 });
+    expect((await publisher.request(first)).lines[0]).toMatchObject({
+      outcome: 'found',
+      version: 3,
+      epoch: 1,
+    });
     expect((await claim(id))[0]?.['epoch']).toBe(2);
   });
 });

@@ -7,14 +7,7 @@ import { eventually, within } from '../support/eventually.ts';
 import { Letters } from '../support/letters.ts';
 import { inTransaction, openScratch } from '../support/scratch.ts';
 import type { TcpProxy } from '../support/tcp-proxy.ts';
-import {
-  idsOfPartition,
-  lines,
-  load,
-  type Reply,
-  save,
-  TestPublisher,
-} from '../support/test-publisher.ts';
+import { idsOfPartition, lines, load, type Reply, save, TestPublisher } from '../support/test-publisher.ts';
 import { startWorker, type TestWorker } from '../support/test-worker.ts';
 
 const scratch = await openScratch();
@@ -125,8 +118,26 @@ describe('the worker', () => {
     proxy.heal();
     await expectApplied(saving);
   });
+});
 
-  it('is ready again after a load of its own, alone, met a session that was ended', async () => {
+describe('commands that are bad while the database is away', () => {
+  it('are rejected with the frame they are in, once it is back', async () => {
+    await scratch.sql.query('ALTER TABLE goverse_objects RENAME TO hidden');
+    const [id = ''] = idsOfPartition(3, 1, 'mixed');
+    const asking = publisher.request(save({ id, version: 1 }) + lines('{"delete":{}}'), { partition: 3 });
+    await expectAway();
+    await scratch.sql.query('ALTER TABLE hidden RENAME TO goverse_objects');
+    expect((await within(LIMIT_MS, 'the reply', asking)).lines.map(({ outcome }) => outcome)).toEqual([
+      'applied',
+      'rejected',
+    ]);
+    expect(letters.all.splice(0).map(({ headers }) => headers['holdfast-code'])).toEqual(['INVALID_COMMAND']);
+    await eventually(() => worker.ready);
+  });
+});
+
+describe('a committed load', () => {
+  it('whose session alone was ended does not leave the worker not ready for ever', async () => {
     await expectApplied(saveAll());
     const loading = await inTransaction(scratch, async (locker) => {
       await locker.query('LOCK TABLE goverse_objects IN ACCESS EXCLUSIVE MODE');
@@ -140,21 +151,5 @@ describe('the worker', () => {
     });
     expect((await within(LIMIT_MS, 'the load', loading())).lines[0]).toMatchObject({ outcome: 'found' });
     await eventually(() => worker.ready, 3_000);
-  });
-});
-
-describe('commands that are bad while the database is away', () => {
-  it('become letters at once only where nothing of theirs waits for it', async () => {
-    await scratch.sql.query('ALTER TABLE goverse_objects RENAME TO hidden');
-    const [id = ''] = idsOfPartition(3, 1, 'mixed');
-    const asking = publisher.request(save({ id, version: 1 }) + lines('{"delete":{}}'), { partition: 3 });
-    await expectAway();
-    await scratch.sql.query('ALTER TABLE hidden RENAME TO goverse_objects');
-    expect((await within(LIMIT_MS, 'the reply', asking)).lines.map(({ outcome }) => outcome)).toEqual([
-      'applied',
-      'rejected',
-    ]);
-    expect(letters.all.splice(0).map(({ headers }) => headers['holdfast-code'])).toEqual(['INVALID_COMMAND']);
-    await eventually(() => worker.ready);
   });
 });

@@ -37,7 +37,8 @@ describe('an ordered load', () => {
     const sent: Promise<void>[] = [];
     for (let version = 1; version <= 60; version += 1) {
       for (const id of ids) {
-        const write = version % 10 === 0 ? remove({ id, version }) : save({ id, version }, `{"v":${version}}`);
+        const write =
+          version % 10 === 0 ? remove({ id, version }) : save({ id, version }, `{"v":${version}}`);
         sent.push(publisher.send(write));
         if (version % 3 === 0) asked.push({ floor: version, reply: publisher.request(load({ id })) });
       }
@@ -134,21 +135,24 @@ describe('a committed load', () => {
     ['a save', save({ id: 'misplaced', version: 1 })],
     ['a delete', remove({ id: 'misplaced', version: 1 })],
     ['a claim', load({ id: 'misplaced', claim: '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b' })],
-  ])('is all that may stand there: %s is rejected with a letter, its neighbours are answered', async (_name, command) => {
-    const messageId = `misplaced ${_name}`;
-    const { lines: answers } = await publisher.request(load({ id: 'x' }) + command + load({ id: 'y' }), {
-      loads: true,
-      messageId,
-    });
-    expect(answers).toMatchObject([
-      { id: 'x', outcome: 'absent' },
-      { id: 'misplaced', outcome: 'rejected', code: 'INVALID_COMMAND' },
-      { id: 'y', outcome: 'absent' },
-    ]);
-    const [letter] = await letters.of(messageId);
-    expect(letter?.body).toBe(command);
-    expect(letter?.headers['holdfast-partition']).toBeUndefined();
-  });
+  ])(
+    'is all that may stand there: %s is rejected with a letter, its neighbours are answered',
+    async (_name, command) => {
+      const messageId = `misplaced ${_name}`;
+      const { lines: answers } = await publisher.request(load({ id: 'x' }) + command + load({ id: 'y' }), {
+        loads: true,
+        messageId,
+      });
+      expect(answers).toMatchObject([
+        { id: 'x', outcome: 'absent' },
+        { id: 'misplaced', outcome: 'rejected', code: 'INVALID_COMMAND' },
+        { id: 'y', outcome: 'absent' },
+      ]);
+      const [letter] = await letters.of(messageId);
+      expect(letter?.body).toBe(command);
+      expect(letter?.headers['holdfast-partition']).toBeUndefined();
+    },
+  );
 });
 
 describe('a list', () => {

@@ -78,4 +78,3 @@ describe('a commit whose answer is lost', () => {
     await scratch.sql.query('DROP TRIGGER slow ON goverse_objects');
   });
 });
-

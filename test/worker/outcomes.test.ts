@@ -49,8 +49,14 @@ const d = (fields: object, expected: Expected, stored: readonly [number, number]
 const SEQUENCES: Readonly<Record<string, readonly Step[]>> = {
   'a first save is applied': [s({ version: 5 }, 'applied', [5, 0])],
   'a newer save is applied': [s({ version: 5 }, 'applied', [5, 0]), s({ version: 6 }, 'applied', [6, 0])],
-  'an older save is superseded': [s({ version: 5 }, 'applied', [5, 0]), s({ version: 4 }, 'superseded', [5, 0])],
-  'the same save again is applied': [s({ version: 5 }, 'applied', [5, 0]), s({ version: 5 }, 'applied', [5, 0])],
+  'an older save is superseded': [
+    s({ version: 5 }, 'applied', [5, 0]),
+    s({ version: 4 }, 'superseded', [5, 0]),
+  ],
+  'the same save again is applied': [
+    s({ version: 5 }, 'applied', [5, 0]),
+    s({ version: 5 }, 'applied', [5, 0]),
+  ],
   'the same content in other words is the same': [
     s({ version: 5 }, 'applied', [5, 0], '{"a":1,"b":[true,null]}'),
     s({ version: 5 }, 'applied', [5, 0], ' { "b" : [true , null] , "a" : 1.0 , "a" : 1 } '),
@@ -223,7 +229,9 @@ describe('hot objects', () => {
     const id = newId();
     const at = async () => (await publisher.request(load({ id, document: false }))).lines[0]?.['nextRcseq'];
     await publisher.request(
-      save({ id, version: 1, nextRcseq: 7 }) + save({ id, version: 2, nextRcseq: 3 }) + save({ id, version: 3 }),
+      save({ id, version: 1, nextRcseq: 7 }) +
+        save({ id, version: 2, nextRcseq: 3 }) +
+        save({ id, version: 3 }),
     );
     expect(await at()).toBe(7);
     await publisher.request(save({ id, version: 4, nextRcseq: 2 }));

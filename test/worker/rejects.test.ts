@@ -7,10 +7,10 @@ import {
   idsOfPartition,
   lines,
   load,
-  remove,
   type ReplyLine,
-  save,
+  remove,
   type SendOptions,
+  save,
   TestPublisher,
 } from '../support/test-publisher.ts';
 import { startWorker, type TestWorker } from '../support/test-worker.ts';
@@ -68,14 +68,22 @@ const deep = (levels: number): string => `{"a":${'['.repeat(levels - 1)}${']'.re
 describe('a command that is rejected', () => {
   it.each([
     ['INVALID_COMMAND', 'an unknown field', saveOf(',"ifVersoin":3', '{}')],
-    ['INVALID_COMMAND', 'a version beyond 2^53-1', lines(`{"delete":{"id":"${BAD}","version":9007199254740992}}`)],
+    [
+      'INVALID_COMMAND',
+      'a version beyond 2^53-1',
+      lines(`{"delete":{"id":"${BAD}","version":9007199254740992}}`),
+    ],
     ['INVALID_COMMAND', 'a field given twice', saveOf(',"version":8', '{}')],
     ['INVALID_COMMAND', 'an epoch on a plain load', load({ id: BAD, epoch: 1 })],
     ['INVALID_COMMAND', 'no fields at all', lines('{"delete":null}')],
     ['INVALID_DOCUMENT', 'no object', saveOf('', '[1]')],
     ['INVALID_DOCUMENT', 'broken JSON', saveOf('', '{"a":}')],
     ['INVALID_DOCUMENT', 'nothing', saveOf('', '')],
-    ['INVALID_DOCUMENT', 'the next action line for a document', saveOf('', '{"delete":{"id":"x","version":1}}')],
+    [
+      'INVALID_DOCUMENT',
+      'the next action line for a document',
+      saveOf('', '{"delete":{"id":"x","version":1}}'),
+    ],
     ['UNSTORABLE', 'U+0000', saveOf('', String.raw`{"a":"\u0000"}`)],
     ['UNSTORABLE', 'a lone surrogate', saveOf('', String.raw`{"a":"\ud800"}`)],
     ['UNSTORABLE', 'a number beyond numeric', saveOf('', '{"a":1e200000}')],
@@ -112,7 +120,9 @@ describe('a command that is rejected', () => {
 
   it('leaves its object to the commands behind it', async () => {
     const [id = ''] = idsOfPartition(PARTITION, 1, 'fine');
-    const { answers } = await publish(save({ id, version: 9 }, '[]') + save({ id, version: 1 }, '{"fine":true}'));
+    const { answers } = await publish(
+      save({ id, version: 9 }, '[]') + save({ id, version: 1 }, '{"fine":true}'),
+    );
     expect(answers.map(({ outcome }) => outcome)).toEqual(['rejected', 'applied']);
   });
 
@@ -136,7 +146,12 @@ describe('a frame that is rejected', () => {
     ['UNSUPPORTED_VERSION', 'no type', good, { type: undefined }],
     ['UNSUPPORTED_VERSION', 'another type', good, { type: 'holdfast.commands.v2' }],
     ['TOO_LARGE', 'more than 1,000 commands', good.repeat(1_001), {}],
-    ['TOO_LARGE', 'more than 1 MiB in more than one command', save({ id: FIRST, version: 1 }, `{"a":"${'x'.repeat(600_000)}"}`).repeat(2), {}],
+    [
+      'TOO_LARGE',
+      'more than 1 MiB in more than one command',
+      save({ id: FIRST, version: 1 }, `{"a":"${'x'.repeat(600_000)}"}`).repeat(2),
+      {},
+    ],
   ])('%s (%s) is one letter, untouched, and one answer without id', async (code, _what, frame, options) => {
     const { answers, letters: made } = await publish(frame, options as SendOptions);
     expect(answers).toEqual([{ outcome: 'rejected', code, message: expect.any(String) }]);
@@ -180,7 +195,8 @@ describe('a letter', () => {
     const messageId = randomUUID();
     await publisher.send('nonsense\n', { messageId, partition: PARTITION });
     const [letter] = await letters.of(messageId);
-    for (const value of Object.values(letter?.headers ?? {})) expect(['string', 'number']).toContain(typeof value);
+    for (const value of Object.values(letter?.headers ?? {}))
+      expect(['string', 'number']).toContain(typeof value);
     for (const name of ['node', 'published-at', 'sqlstate', 'constraint', 'object-id', 'version']) {
       expect(letter?.headers).not.toHaveProperty(`holdfast-${name}`);
     }
@@ -234,7 +250,9 @@ describe('the counts', () => {
     const after = await worker.outcomes();
     expect(after['rejected']).toBe((before['rejected'] ?? 0) + 1);
     expect(after['applied']).toBe((before['applied'] ?? 0) + 2);
-    expect(await worker.metric('holdfast_dead_letters_total', { code: 'INVALID_DOCUMENT' })).toBe(lettersBefore + 1);
+    expect(await worker.metric('holdfast_dead_letters_total', { code: 'INVALID_DOCUMENT' })).toBe(
+      lettersBefore + 1,
+    );
     expect(worker.fatal).toEqual([]);
   });
 });

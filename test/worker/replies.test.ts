@@ -10,8 +10,8 @@ import {
   lines,
   load,
   remove,
-  save,
   type SendOptions,
+  save,
   TestPublisher,
 } from '../support/test-publisher.ts';
 import { startWorker, type TestWorker } from '../support/test-worker.ts';
@@ -60,7 +60,8 @@ describe('a reply above 4 MiB', () => {
         'holdfast-last': index === reply.parts.length - 1,
       });
       expect(content.at(-1)).toBe(0x0a);
-      for (const line of content.toString().trimEnd().split('\n')) expect(() => JSON.parse(line)).not.toThrow();
+      for (const line of content.toString().trimEnd().split('\n'))
+        expect(() => JSON.parse(line)).not.toThrow();
     }
     expect(reply.lines.filter((_, index) => index % 2 === 1)).toEqual(
       many.map((_, n) => ({ n, text: 'x'.repeat(MIB - 100) })),
@@ -77,7 +78,9 @@ describe('with holdfast-reply: failures', () => {
       correlationId,
       ...FAILURES,
     });
-    expect(publisher.strays.filter(({ properties }) => properties.correlationId === correlationId)).toEqual([]);
+    expect(publisher.strays.filter(({ properties }) => properties.correlationId === correlationId)).toEqual(
+      [],
+    );
   });
 
   it('failures and loads are, in the order of the frame', async () => {

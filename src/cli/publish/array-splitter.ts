@@ -27,6 +27,7 @@ export class ArraySplitter implements Splitter {
   /** Of the element that is being read. */
   #startLine = 1;
   #depth = 0;
+  #complete = false;
   #inString = false;
   #escaped = false;
   #parts: Buffer[] = [];
@@ -46,7 +47,7 @@ export class ArraySplitter implements Splitter {
       if (this.#state === 'in element') {
         at = this.#scan(chunk, at);
         this.#keep(chunk.subarray(from, at));
-        if (at < chunk.length) pieces.push(this.#take());
+        if (this.#complete) pieces.push(this.#take());
         continue;
       }
       const byte = chunk[at] as number;
@@ -99,7 +100,7 @@ export class ArraySplitter implements Splitter {
     }
   }
 
-  /** Goes on in an element; returns where it ends, or the length of the chunk if it does not end in it. */
+  /** Goes on in an element up to its end, which makes it complete, or up to the end of the chunk; returns where. */
   #scan(chunk: Buffer, start: number): number {
     for (let at = start; at < chunk.length; at += 1) {
       const byte = chunk[at] as number;
@@ -114,10 +115,13 @@ export class ArraySplitter implements Splitter {
         this.#depth += 1;
       } else if (this.#depth === 0 && (byte === COMMA || byte === CLOSE_BRACKET)) {
         // A number, a word or a string: nothing that can be a document, but it has an end.
+        this.#complete = true;
         return at;
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         this.#depth = Math.max(0, this.#depth - 1);
-        if (this.#depth === 0) return at + 1;
+        if (this.#depth > 0) continue;
+        this.#complete = true;
+        return at + 1;
       }
     }
     return chunk.length;
@@ -138,6 +142,7 @@ export class ArraySplitter implements Splitter {
     this.#parts = [];
     this.#partsLength = 0;
     this.#state = 'behind element';
+    this.#complete = false;
     return piece;
   }
 

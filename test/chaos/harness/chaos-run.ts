@@ -116,7 +116,8 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
     plan.onProgress?.('collecting');
     const undrained = await undrainedQueues(scratch);
     const sql = await openSql(scratch);
-    const { auditRows } = await collectDatabase(sql, plan.folder).finally(() => sql.end());
+    const { auditRows } = await collectDatabase(sql, plan.folder);
+    await sql.end();
     const { letters, foreign } = await collectLetters(scratch, plan.folder);
     plan.onProgress?.('judging');
     const judgedAt = performance.now();

@@ -103,17 +103,19 @@ function readCommands(body: Buffer): Named[] {
   return commands;
 }
 
-/** Queues of commands that still hold something, once no worker runs any more. */
+/** How long an empty queue is listened to. */
+const LISTEN_MS = 500;
+
+/** Queues of commands that still hold something, once no worker runs any more. Their counters lag by seconds. */
 export async function undrainedQueues(scratch: Scratch): Promise<string[]> {
   return await scratch.withBroker(async (model) => {
-    const undrained: string[] = [];
+    const undrained = new Set<string>();
     const channel = await model.createChannel();
     for (const queue of scratch.queues) {
-      const message = await channel.get(queue, { noAck: false });
-      if (message === false) continue;
-      const { messageCount } = message.fields;
-      undrained.push(`queue ${queue} still holds ${messageCount + 1} messages`);
+      await channel.consume(queue, () => undrained.add(`queue ${queue} still holds messages`));
     }
-    return undrained;
+    await new Promise((resolve) => setTimeout(resolve, LISTEN_MS));
+    await channel.close();
+    return [...undrained];
   });
 }

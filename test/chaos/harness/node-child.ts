@@ -28,23 +28,18 @@ export class NodeChild {
     const ended = once(this.#child, 'exit').then(([code]) => {
       throw new Error(`node ${config.name} has ended with ${code}`);
     });
-    let becomeReady: () => void = () => undefined;
-    const ready = new Promise<void>((resolve) => {
-      becomeReady = resolve;
+    const heard = new Promise<Finished>((resolve) => {
+      this.#child.on('message', (report: NodeReport) => {
+        if (report.kind === 'ready') return;
+        this.counts = report.counts;
+        if (report.kind !== 'finished') return;
+        this.#isFinished = true;
+        resolve(report);
+      });
     });
-    this.ready = Promise.race([ready, ended]);
-    this.#finished = Promise.race([
-      new Promise<Finished>((resolve) => {
-        this.#child.on('message', (report: NodeReport) => {
-          if (report.kind === 'ready') becomeReady();
-          else this.counts = report.counts;
-          if (report.kind !== 'finished') return;
-          this.#isFinished = true;
-          resolve(report);
-        });
-      }),
-      ended,
-    ]);
+    // The first thing it says is that it is ready.
+    this.ready = Promise.race([once(this.#child, 'message').then(() => undefined), ended]);
+    this.#finished = Promise.race([heard, ended]);
     this.ready.catch(() => undefined);
     this.#finished.catch(() => undefined);
     this.#order({ do: 'start', config: { ...config, amqpUrl: amqp.url } });

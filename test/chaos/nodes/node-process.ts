@@ -15,13 +15,14 @@ function say(report: NodeReport): void {
   if (process.connected) process.send?.(report);
 }
 
+function crash(error: unknown): void {
+  console.error(error);
+  process.exit(1);
+}
+
 /** Runs a program as a child of the harness. */
 export function runNode(open: (config: NodeConfig) => Promise<NodeProgram>): void {
   let program: NodeProgram | undefined;
-  const crash = (error: unknown): void => {
-    console.error(error);
-    process.exit(1);
-  };
   process.on('disconnect', () => process.exit(1));
   // Ctrl-C in a terminal reaches every process; the harness decides what becomes of us.
   process.on('SIGINT', () => undefined);

@@ -134,7 +134,7 @@ class RawNode {
     );
     // What was only to be told of failures may still be.
     await this.#barrier();
-    for (const frame of [...this.#open.values()]) this.#record(frame, undefined);
+    for (const frame of this.#open.values()) this.#record(frame, undefined);
     await this.#link.close();
     return { unsettled, malformedReplies: this.#malformed };
   }

@@ -21,9 +21,11 @@ export function judgeObject(history: ObjectHistory): Violation[] {
   return violations;
 }
 
+function all(kind: ViolationKind, details: readonly string[]): Violation[] {
+  return details.map((detail) => ({ kind, object: undefined, detail }));
+}
+
 export function judgeRun(facts: RunFacts): Violation[] {
-  const all = (kind: ViolationKind, details: readonly string[]): Violation[] =>
-    details.map((detail) => ({ kind, object: undefined, detail }));
   return [
     ...all('liveness', facts.undrained),
     ...all('liveness', facts.crashes),

@@ -1,17 +1,20 @@
 /**
- * A network that can tell a client that its consumer was cancelled, as a broker does when the node with the queue goes. A
- * queue for replies is exclusive, so no other connection could delete it.
+ * A network that can tell a client what only the broker could: that its consumer was cancelled, as when the node with the
+ * queue goes (the queue for replies is exclusive, so no other connection could delete it), and that it is blocked, as
+ * when memory or disk run short.
  */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** Class `basic`, methods `consume-ok` and `cancel` (AMQP 0-9-1, section 1.8.3). */
+/** Classes and methods of AMQP 0-9-1 and RabbitMQ's extensions: `basic` is 60, `connection` is 10. */
 const CONSUME_OK = Buffer.from([0, 60, 0, 21]);
 const CANCEL = Buffer.from([0, 60, 0, 30]);
+const BLOCKED = Buffer.from([0, 10, 0, 60]);
+const UNBLOCKED = Buffer.from([0, 10, 0, 61]);
 const FRAME_HEADER_BYTES = 7;
 const FRAME_END = 0xce;
 
-export class CancellingProxy {
+export class ForgingProxy {
   readonly url: string;
   readonly #close: () => Promise<void>;
   #client: Socket | undefined;
@@ -22,7 +25,7 @@ export class CancellingProxy {
     this.#close = close;
   }
 
-  static async open(amqpUrl: string): Promise<CancellingProxy> {
+  static async open(amqpUrl: string): Promise<ForgingProxy> {
     const target = new URL(amqpUrl);
     const sockets = new Set<Socket>();
     const server = createServer((client) => {
@@ -43,7 +46,7 @@ export class CancellingProxy {
     const url = new URL(amqpUrl);
     url.hostname = '127.0.0.1';
     url.port = String((server.address() as AddressInfo).port);
-    const proxy = new CancellingProxy(url.href, async () => {
+    const proxy = new ForgingProxy(url.href, async () => {
       server.close();
       for (const socket of sockets) socket.destroy();
       await once(server, 'close');
@@ -53,14 +56,26 @@ export class CancellingProxy {
 
   /** Tells the client that its consumer is no more. */
   cancelConsumer(): void {
-    if (this.#client === undefined || this.#consumer === undefined) throw new Error('there is no consumer');
+    if (this.#consumer === undefined) throw new Error('there is no consumer');
     const { channel, tag } = this.#consumer;
-    const payload = Buffer.concat([CANCEL, Buffer.from([tag.length]), tag, Buffer.from([1])]);
+    this.#tell(channel, Buffer.concat([CANCEL, Buffer.from([tag.length]), tag, Buffer.from([1])]));
+  }
+
+  /** Tells the client that nothing is taken from it for a while. */
+  block(reason: string): void {
+    this.#tell(0, Buffer.concat([BLOCKED, Buffer.from([reason.length]), Buffer.from(reason)]));
+  }
+
+  unblock(): void {
+    this.#tell(0, UNBLOCKED);
+  }
+
+  #tell(channel: number, payload: Buffer): void {
     const header = Buffer.alloc(FRAME_HEADER_BYTES);
     header.writeUInt8(1, 0);
     header.writeUInt16BE(channel, 1);
     header.writeUInt32BE(payload.length, 3);
-    this.#client.write(Buffer.concat([header, payload, Buffer.from([FRAME_END])]));
+    this.#client?.write(Buffer.concat([header, payload, Buffer.from([FRAME_END])]));
   }
 
   async close(): Promise<void> {
