@@ -92,6 +92,11 @@ export class BrokerConnection extends EventEmitter<Events> {
     this.#running ??= this.#run(model);
   }
 
+  /** Ends the present connection at once; unless closed, it comes back. For a peer that does not answer. */
+  cut(): void {
+    if (this.#model !== undefined) cutModel(this.#model);
+  }
+
   /** Closes for ever, within seconds even if the peer is silent. Safe twice, and before start. */
   async close(): Promise<void> {
     this.#closing.abort();
@@ -181,11 +186,7 @@ export class BrokerConnection extends EventEmitter<Events> {
 /** Closes a connection, orderly if the peer answers in time, else by ending its socket. */
 async function closeModel(model: ChannelModel): Promise<void> {
   await new Promise<void>((resolve) => {
-    const timer = setTimeout(() => {
-      // amqplib has no word for this; its connection takes an error of its socket for the end.
-      const { stream } = model.connection as unknown as { readonly stream: Duplex };
-      stream.destroy(new Error('RabbitMQ did not answer the close'));
-    }, CLOSE_TIMEOUT_MS);
+    const timer = setTimeout(() => cutModel(model), CLOSE_TIMEOUT_MS);
     const done = (): void => {
       clearTimeout(timer);
       resolve();
@@ -194,6 +195,12 @@ async function closeModel(model: ChannelModel): Promise<void> {
     model.on('close', done);
     model.close().then(done, done);
   });
+}
+
+/** amqplib has no word for this; its connection takes an error of its socket for the end. */
+function cutModel(model: ChannelModel): void {
+  const { stream } = model.connection as unknown as { readonly stream: Duplex };
+  stream.destroy(new Error('RabbitMQ does not answer'));
 }
 
 async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -149,7 +149,10 @@ export class ConfirmingPublisher {
       const now = performance.now();
       if (this.#connection.blocked) this.#takenSince = now;
       const dueSince = Math.max(oldest.publishedAt, this.#takenSince);
-      if (now - dueSince >= this.#confirmTimeoutMs) void this.#supervised.reopen();
+      if (now - dueSince >= this.#confirmTimeoutMs) {
+        this.#settleAll();
+        void this.#supervised.reopen();
+      }
       this.#watchConfirms();
     }, this.#confirmTimeoutMs / 2);
     this.#watch.unref();

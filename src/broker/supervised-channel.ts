@@ -59,13 +59,13 @@ export class SupervisedChannel<Kind extends Channel> {
 
   /** Closes the present channel; a new one is opened. What was unacked returns to its queue, in order. */
   async reopen(): Promise<void> {
-    await closeChannel(this.#takeAway());
+    await closeChannel(this.#takeAway(), this.#connection);
   }
 
   /** Closes for ever. Safe twice, and before start. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await closeChannel(this.#takeAway());
+    await closeChannel(this.#takeAway(), this.#connection);
     await this.#running;
   }
 
@@ -141,7 +141,7 @@ export class SupervisedChannel<Kind extends Channel> {
     model.once('close', end);
     try {
       await this.#options.setup(channel);
-      if (this.#closing.signal.aborted) await closeChannel(channel);
+      if (this.#closing.signal.aborted) await closeChannel(channel, this.#connection);
       else {
         this.#channel = channel;
         this.#lastError = undefined;
@@ -149,7 +149,7 @@ export class SupervisedChannel<Kind extends Channel> {
       }
     } catch (error) {
       reason ??= toBrokerError(error);
-      await closeChannel(channel);
+      await closeChannel(channel, this.#connection);
       end();
     }
     await ended;
@@ -161,11 +161,21 @@ export class SupervisedChannel<Kind extends Channel> {
   }
 }
 
+/**
+ * How long the broker may take to answer a channel's close. It answers in milliseconds; one that says nothing for so
+ * long is gone, and its connection is cut, which ends every channel on it.
+ */
+const CLOSE_TIMEOUT_MS = 2_000;
+
 /** Closes a channel; if its connection ends before the broker answers, amqplib's own promise never settles. */
-async function closeChannel(channel: Channel | undefined): Promise<void> {
+async function closeChannel(channel: Channel | undefined, connection: BrokerConnection): Promise<void> {
   if (channel === undefined) return;
   await new Promise<void>((resolve) => {
-    const done = (): void => resolve();
+    const timer = setTimeout(() => connection.cut(), CLOSE_TIMEOUT_MS);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
     channel.once('close', done);
     channel.close().then(done, done);
   });

@@ -1,7 +1,15 @@
 /** Columns of text, aligned. Widths are counted in code points; nothing here knows of colours. */
 
-/** Rows as lines, each column as wide as its widest cell; columns in `right` are flushed right. */
-export function alignedLines(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
+/**
+ * Rows as lines, each column as wide as its widest cell; columns in `right` are flushed right.
+ *
+ * @param gap what stands between columns.
+ */
+export function alignedLines(
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+  gap = '  ',
+): string[] {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) {
@@ -14,7 +22,7 @@ export function alignedLines(rows: readonly (readonly string[])[], right: readon
         const padding = ' '.repeat((widths[column] ?? 0) - width(cell));
         return right.includes(column) ? padding + cell : cell + padding;
       })
-      .join('  ')
+      .join(gap)
       .trimEnd(),
   );
 }

@@ -6,11 +6,12 @@ import { purgeClaims } from './purge-claims.ts';
 import { purgeTombstones } from './purge-tombstones.ts';
 import { checkSchema } from './schema-version.ts';
 import type { ListWanted, LoadedObject, LoadWanted } from './store.ts';
+import { StoreError } from './store-error.ts';
 
 export class ReadSession {
   readonly #open: () => Promise<Connection>;
+  readonly #closing = new AbortController();
   #connection: Connection | undefined;
-  #closed = false;
 
   constructor(open: () => Promise<Connection>) {
     this.#open = open;
@@ -41,17 +42,41 @@ export class ReadSession {
     );
   }
 
+  /** Ends the connection, whatever runs on it; what is called later fails. Safe twice. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     await this.#connection?.close();
   }
 
   /** The live connection. One caller at a time. @throws StoreError */
   protected async connection(): Promise<Connection> {
     if (this.#connection?.usable === true) return this.#connection;
-    const connection = await this.#open();
-    this.#connection = connection;
-    if (this.#closed) await connection.close();
-    return connection;
+    const { signal } = this.#closing;
+    const opening = this.#open();
+    try {
+      this.#connection = await unlessAborted(opening, signal);
+      return this.#connection;
+    } catch (error) {
+      // Nobody waits for it any more; what it opens is closed again.
+      if (signal.aborted) {
+        opening.then(
+          (connection) => connection.close(),
+          () => undefined,
+        );
+      }
+      throw error;
+    }
   }
+}
+
+/** Opening to a server that is silent takes as long as its timeout; closing must not. @throws StoreError */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const abort = (): void => {
+      reject(new StoreError('the session is closed', { failure: 'systemic', connectionLost: true }));
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }

@@ -76,8 +76,8 @@ export class ObjectReader {
   }
 }
 
-/** A value too large to render, or a damaged row: data_corrupted and index_corrupted are the only such of class XX. */
-function isOfOneObject(error: StoreError): boolean {
+/** Whether a read failed for what is stored: a value too large to render, or a damaged row; data_corrupted and index_corrupted are the only such of class XX. */
+export function isOfOneObject(error: StoreError): boolean {
   return error.failure === 'row' || error.sqlstate === 'XX001' || error.sqlstate === 'XX002';
 }
 

@@ -10,7 +10,14 @@ import { decodeFrame } from '../contract/frame.ts';
 import type { ReadSession } from '../store/store.ts';
 import { StoreError, toStoreError } from '../store/store-error.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import { expired, isExpired, loadAnswer, type ObjectReader, unreadable } from './load-answers.ts';
+import {
+  expired,
+  isExpired,
+  isOfOneObject,
+  loadAnswer,
+  type ObjectReader,
+  unreadable,
+} from './load-answers.ts';
 import { type AnsweredEntry, type AnsweredFrame, type SettleContext, settleFrame } from './settle-frame.ts';
 import { type Rejection, rejectionLine } from './work-frame.ts';
 import { StoppedError } from './write-retry.ts';
@@ -151,10 +158,20 @@ export class LoadResponder {
     if (loads.length > 0) metrics.loadDuration.committed.observe((performance.now() - startedAt) / 1_000);
     for (const { entry, command } of lists) {
       const listedAt = performance.now();
-      const objects = await session.list(command);
-      entry.listed = objects.map((object) => loadAnswer(object));
+      await list(entry, command, session);
       metrics.loadDuration.list.observe((performance.now() - listedAt) / 1_000);
     }
+  }
+}
+
+async function list(entry: RequestEntry, command: ListCommand, session: ReadSession): Promise<void> {
+  try {
+    const objects = await session.list(command);
+    entry.listed = objects.map((object) => loadAnswer(object));
+  } catch (error) {
+    const storeError = toStoreError(error);
+    if (!isOfOneObject(storeError)) throw storeError;
+    reject(entry, { error: unreadable(storeError), storeError });
   }
 }
 

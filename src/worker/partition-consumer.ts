@@ -103,8 +103,9 @@ export class PartitionConsumer implements OwnedPartition {
 
   /** The frame is settled, or given up. Safe twice. */
   done(frame: WorkFrame): void {
+    if (!this.#unsettled.delete(frame)) return;
     this.#options.inFlight.remove(frame);
-    this.#unsettled.delete(frame);
+    if (frame.counted) this.#options.metrics.commandsInFlight.dec(frame.commandCount);
     if (this.#unsettled.size === 0) this.#whenQuiet?.();
   }
 

@@ -26,6 +26,7 @@ import { ReplySender } from './reply-sender.ts';
 import { Retention } from './retention.ts';
 import type { SettleContext } from './settle-frame.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { VersionAhead } from './version-ahead.ts';
 import { StoppedError, WriteRetry } from './write-retry.ts';
 import { runWriter } from './writer.ts';
 
@@ -132,7 +133,7 @@ export class Worker {
    * @throws StoppedError if it was stopped meanwhile.
    */
   start(): Promise<void> {
-    this.#starting ??= this.#start();
+    this.#starting ??= this.#stopped === undefined ? this.#start() : Promise.reject(stopped());
     return this.#starting;
   }
 
@@ -175,7 +176,7 @@ export class Worker {
     this.#startWriters();
     this.#retention.start();
     await this.#subscribe();
-    if (this.#stopping.signal.aborted) throw new StoppedError('the worker was stopped before it was ready');
+    if (this.#stopping.signal.aborted) throw stopped();
     logger.info({ worker: this.name, partitionCount: options.partitions }, 'worker ready');
   }
 
@@ -183,6 +184,7 @@ export class Worker {
     const { options, metrics } = { options: this.#options, metrics: this.metrics };
     const { signal } = this.#abandoning;
     const streak = new RefusalStreak();
+    const versionAhead = new VersionAhead({ ...options, metrics, logger: this.#logger });
     const writers = Array.from({ length: options.writers }, () => {
       const session = this.#store.openWriteSession();
       this.#sessions.push(session);
@@ -190,6 +192,7 @@ export class Worker {
         backlog: this.#backlog,
         session,
         streak,
+        versionAhead,
         retry: new WriteRetry({
           ...options,
           signal,
@@ -333,4 +336,8 @@ export class Worker {
     this.health.declareFatal(error instanceof Error ? error.message : String(error));
     this.#given.onFatal?.(error);
   }
+}
+
+function stopped(): StoppedError {
+  return new StoppedError('the worker was stopped before it was ready');
 }

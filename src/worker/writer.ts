@@ -11,6 +11,7 @@ import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
 import { type SettleContext, settleFrame } from './settle-frame.ts';
+import type { VersionAhead } from './version-ahead.ts';
 import type { WorkFrame } from './work-frame.ts';
 import { writeBatch } from './write-batch.ts';
 import { StoppedError, type WriteRetry } from './write-retry.ts';
@@ -26,6 +27,7 @@ export interface WriterContext {
   readonly session: WriteSession;
   readonly retry: WriteRetry;
   readonly streak: RefusalStreak;
+  readonly versionAhead: VersionAhead;
   readonly reader: ObjectReader;
   readonly settle: SettleContext;
   readonly metrics: Metrics;
@@ -72,6 +74,12 @@ async function settle(frame: WorkFrame, context: WriterContext): Promise<void> {
 async function runBatch(batch: Batch, context: WriterContext): Promise<WorkFrame[]> {
   const { backlog, metrics } = context;
   metrics.batchCommands.observe(batch.frames.reduce((sum, { commandCount }) => sum + commandCount, 0));
+  const fresh = batch.frames.filter(({ counted }) => !counted);
+  for (const frame of fresh) {
+    frame.counted = true;
+    metrics.commandsInFlight.inc(frame.commandCount);
+  }
+  context.versionAhead.look(fresh);
   rejectExpired(batch.frames);
   const setAside = new Set(await writeAll(batch, context));
   const done = batch.frames.filter((frame) => !setAside.has(frame));

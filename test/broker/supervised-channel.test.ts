@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { BrokerConnection } from '../../src/broker/broker-connection.ts';
 import type { BrokerError } from '../../src/broker/broker-error.ts';
 import { openChannel, SupervisedChannel } from '../../src/broker/supervised-channel.ts';
-import { eventually, within } from '../support/eventually.ts';
+import { eventually, Gate, within } from '../support/eventually.ts';
 import { openScratch } from '../support/scratch.ts';
 import { brokerConnection, connected, proxied, RETRY, SOON_MS, testQueue } from '../support/test-broker.ts';
 
@@ -176,15 +176,12 @@ describe('closing a supervised channel', () => {
   });
 
   it('while it is being set up waits for that, and never opens', async () => {
-    let finish = (): void => {};
-    const finished = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    const life = supervise(await connected(brokerConnection(scratch)), () => finished);
+    const gate = new Gate();
+    const life = supervise(await connected(brokerConnection(scratch)), () => gate.opened);
     life.supervised.start();
     await eventually(() => life.events.includes('setup'));
     const closing = life.supervised.close();
-    finish();
+    gate.open();
     await within(SOON_MS, 'closing', closing);
     expect(life.events).toEqual(['setup', 'lost']);
   });

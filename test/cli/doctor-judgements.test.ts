@@ -43,6 +43,25 @@ function judged(judge: (list: CheckList) => void): string[] {
   return list.checks.map(({ status, name }) => `${status} ${name}`);
 }
 
+const clock = (aheadMs: number, uncertaintyMs = 1): string[] =>
+  judged((list) => judgeClock({ aheadMs, uncertaintyMs }, list));
+
+const pooler = (...identities: (readonly [announced: number | undefined, answering: number])[]): string[] =>
+  judged((list) =>
+    judgePooler(
+      identities.map(([announced, answering]) => ({ announced, answering })),
+      list,
+    ),
+  );
+
+const brokerVersion = (version: string): string | undefined =>
+  judged((list) => judgeVersion(version, list))[0];
+
+const queue = (messages: number, consumers: number) => ({ queue: 'q', messages, consumers });
+
+const statuses = (version: string, nowMs?: number): string[] =>
+  checkProcess(version, nowMs).map(({ status }) => status);
+
 describe('PostgreSQL', () => {
   it('must be 15 or newer, in UTF8, and writable', () => {
     expect(judged((list) => judgeServer(FACTS, list))).toEqual(['ok version', 'ok encoding']);
@@ -92,9 +111,7 @@ describe('PostgreSQL', () => {
   });
 
   it('must have a clock that is not far from ours', () => {
-    const status = (aheadMs: number, uncertaintyMs = 1) =>
-      judged((list) => judgeClock({ aheadMs, uncertaintyMs }, list));
-    expect([status(5), status(-1_500), status(61_000), status(1_500, 1_000)]).toEqual([
+    expect([clock(5), clock(-1_500), clock(61_000), clock(1_500, 1_000)]).toEqual([
       ['ok clock'],
       ['warn clock'],
       ['fail clock'],
@@ -103,17 +120,10 @@ describe('PostgreSQL', () => {
   });
 
   it('is told from a pooler by who answers', () => {
-    const status = (...identities: (readonly [announced: number | undefined, answering: number])[]) =>
-      judged((list) =>
-        judgePooler(
-          identities.map(([announced, answering]) => ({ announced, answering })),
-          list,
-        ),
-      );
-    expect(status([10, 10], [11, 11], [12, 12])).toEqual(['ok pooler']);
-    expect(status([77, 10], [78, 11], [79, 12])).toEqual(['warn pooler']);
-    expect(status([77, 10], [78, 10], [79, 10])).toEqual(['fail pooler']);
-    expect(status([undefined, 10], [undefined, 11])).toEqual(['ok pooler']);
+    expect(pooler([10, 10], [11, 11], [12, 12])).toEqual(['ok pooler']);
+    expect(pooler([77, 10], [78, 11], [79, 12])).toEqual(['warn pooler']);
+    expect(pooler([77, 10], [78, 10], [79, 10])).toEqual(['fail pooler']);
+    expect(pooler([undefined, 10], [undefined, 11])).toEqual(['ok pooler']);
   });
 
   it('must let its user write, and migrate only if something is to be migrated', () => {
@@ -146,8 +156,7 @@ describe('PostgreSQL', () => {
 
 describe('RabbitMQ', () => {
   it('must be 3.10 or newer', () => {
-    const status = (version: string) => judged((list) => judgeVersion(version, list))[0];
-    expect(['3.9.29', '3.10.8', '4.1.0', ''].map(status)).toEqual([
+    expect(['3.9.29', '3.10.8', '4.1.0', ''].map(brokerVersion)).toEqual([
       'fail version',
       'ok version',
       'ok version',
@@ -177,7 +186,6 @@ describe('RabbitMQ', () => {
   });
 
   it('must have somebody who consumes, also what is left of another number of partitions', () => {
-    const queue = (messages: number, consumers: number) => ({ queue: 'q', messages, consumers });
     const options = Options.parse({ partitions: 2 });
     const status = (...found: Parameters<typeof judgeQueues>[0]) =>
       judged((list) => judgeQueues(found, list, options));
@@ -191,8 +199,6 @@ describe('RabbitMQ', () => {
 
 describe('this process', () => {
   it('must run on Node.js 20.19 or newer, with a clock that was not stepped', () => {
-    const statuses = (version: string, nowMs?: number) =>
-      checkProcess(version, nowMs).map(({ status }) => status);
     expect(statuses('20.18.9')).toEqual(['fail', 'ok']);
     expect(statuses('20.19.0')).toEqual(['ok', 'ok']);
     expect(statuses('22.1.0', Date.now() + 60_000)).toEqual(['ok', 'warn']);

@@ -117,7 +117,7 @@ describe('a wrong configuration', () => {
     ],
     [['status', '--lock-timeout-ms', '60000'], {}, 'lockTimeoutMs < statementTimeoutMs must hold'],
   ])('%j is told in one line', async (args, env, message) => {
-    const { code, stdout, stderr } = await cli.run(args, { env: env as Record<string, string> });
+    const { code, stdout, stderr } = await cli.run(args, { env });
     expect([code, stdout]).toEqual([78, '']);
     expect(stderr).toContain(message);
     expect(stderr.trimEnd()).not.toContain('\n');

@@ -1,5 +1,5 @@
 /** Ids made of documents: exact, whatever stands beside them. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { IdTemplate } from '../../src/cli/publish/id-template.ts';
 import { topLevelValues } from '../../src/cli/publish/top-level-values.ts';

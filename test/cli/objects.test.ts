@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { partitionOf, shardOf } from '../../src/contract/partition.ts';
 import { openScratch, PARTITIONS } from '../support/scratch.ts';
-import { Cli, startWorker } from './cli-process.ts';
+import { Cli, type Ended, startWorker } from './cli-process.ts';
 
 const scratch = await openScratch();
 const cli = Cli.for(scratch);
@@ -151,6 +151,9 @@ describe('delete', () => {
   });
 });
 
+const reset = (...args: readonly string[]): Promise<Ended> =>
+  cli.run(['object', ...args, '--reset', '--yes']);
+
 describe('object', () => {
   interface Findings {
     readonly state: string;
@@ -165,8 +168,8 @@ describe('object', () => {
     const claims = Array.from({ length: 7 }, () => randomUUID());
     for (const [index, claim] of claims.entries()) {
       await scratch.sql.query(
-        `INSERT INTO holdfast_claims VALUES ('o1', $1, $2, now() + $2 * interval '1 second')`,
-        [claim, index + 1],
+        `INSERT INTO holdfast_claims VALUES ('o1', $1, $2, now() + $3 * interval '1 second')`,
+        [claim, index + 1, index],
       );
     }
     const shard = shardOf('o1');
@@ -243,17 +246,15 @@ describe('object', () => {
 
     it('refuses what makes no sense', async () => {
       await save('z3', '{}');
-      const refused = async (...args: readonly string[]) =>
-        await cli.run(['object', ...args, '--reset', '--yes']);
-      const tame = await refused('z3');
+      const tame = await reset('z3');
       expect(tame.code).toBe(65);
       expect(tame.stderr).toContain('is not ahead of time. A reset could only let older states back in');
       await save('z4', '{}', `,"version":${WILD}`);
-      const wild = await refused('z4', '--to', String(WILD - 1));
+      const wild = await reset('z4', '--to', String(WILD - 1));
       expect(wild.code).toBe(64);
       expect(wild.stderr).toContain('is ahead of time itself');
-      expect((await refused('z5')).stderr).toContain('there is no object "z5", and no tombstone');
-      expect((await refused('z3', '--to', '5', '--force')).code).toBe(0);
+      expect((await reset('z5')).stderr).toContain('there is no object "z5", and no tombstone');
+      expect((await reset('z3', '--to', '5', '--force')).code).toBe(0);
       expect((await find('z3')).row?.version).toBe(5);
     });
 

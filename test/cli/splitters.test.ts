@@ -1,5 +1,5 @@
 /** Cutting of input: the same pieces, however the bytes arrive, and never more than one piece in memory. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ArraySplitter } from '../../src/cli/publish/array-splitter.ts';
 import { LineSplitter } from '../../src/cli/publish/line-splitter.ts';

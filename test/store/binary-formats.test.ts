@@ -116,7 +116,7 @@ describe.each([
     const command = save('inside', '{}', { version: 1 });
     if (command.row === undefined) throw new Error('a save has a row');
     const inside = { ...command, row: { ...command.row, body, documentStart: 12, documentEnd: 22 } };
-    await runBatch(way.session, [inside as BatchCommand]);
+    await runBatch(way.session, [inside]);
     const [loaded] = await way.session.load([{ id: 'inside', document: true }]);
     expect(loaded?.document).toBe('{"mine": 1}');
   });

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { StoreError } from '../../src/store/store-error.ts';
 import type { BatchCommand } from '../../src/worker/batch-command.ts';
 import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
-import { within } from '../support/eventually.ts';
+import { Gate, within } from '../support/eventually.ts';
 import { openScratch } from '../support/scratch.ts';
 import type { TcpProxy } from '../support/tcp-proxy.ts';
 import { COPY_ROWS_MIN, openStore, type TestStore } from '../support/test-store.ts';
@@ -148,21 +148,15 @@ describe('a session', () => {
     const stopped = store.open({ databaseUrl: proxy.url, idleInTransactionTimeoutMs: 100 });
     const before = [save('a', '{"n":1}', { version: 1 })];
     await runBatch(stopped, [save('b', '{}', { version: 1 })]);
-    let release = (): void => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    let reached = (): void => {};
-    const stage = new Promise<void>((resolve) => {
-      reached = resolve;
-    });
+    const reached = new Gate();
+    const goOn = new Gate();
     proxy.watch = (direction, bytes) => {
       if (direction === 'down' || !bytes.includes('holdfast-insert-objects')) return undefined;
-      reached();
-      return held;
+      reached.open();
+      return goOn.opened;
     };
     const writing = runBatch(stopped, before).catch((thrown: unknown) => thrown);
-    await stage;
+    await reached.opened;
     const successor = store.open();
     const late = [save('a', '{"n":2}', { version: 2 })];
     expect((await runBatch(successor, late)).heldSlots.size).toBe(1);
@@ -174,7 +168,7 @@ describe('a session', () => {
       })(),
     );
     proxy.watch = undefined;
-    release();
+    goOn.open();
     expect(await writing).toMatchObject({ failure: 'transient', sqlstate: '25P03', connectionLost: true });
     const { outcomes } = await runBatch(stopped, before);
     expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(['superseded']);

@@ -80,6 +80,8 @@ async function rows(sql: Client, query: string): Promise<unknown[][]> {
   return (await sql.query<unknown[]>({ text: query, rowMode: 'array' })).rows;
 }
 
+const byName = (columns: unknown[][]) => columns.toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
+
 const columnsOf = (sql: Client, table: string) =>
   rows(
     sql,
@@ -126,8 +128,6 @@ describe('the schema', () => {
     await migrate(made.options);
     const adopted = await freshSchema(before + OLD_ROW);
     await migrate(adopted.options);
-    const byName = (columns: unknown[][]) =>
-      columns.toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
     expect(byName(await columnsOf(adopted.sql, 'goverse_objects'))).toEqual(
       byName(await columnsOf(made.sql, 'goverse_objects')),
     );
@@ -233,16 +233,16 @@ describe('many at once', () => {
 
   it('adopt a table from ten connections while it is being written', async () => {
     const { sql, options } = await freshSchema(SEED_TABLE + OLD_ROW);
-    let writing = true;
+    const writing = new AbortController();
     const writer = (async () => {
       let writes = 0;
-      for (; writing; writes += 1) {
+      for (; !writing.signal.aborted; writes += 1) {
         await sql.query(`UPDATE goverse_objects SET data = '{"n": ${writes}}'`);
       }
       return writes;
     })();
     const ran = await Promise.allSettled(Array.from({ length: 10 }, () => migrate(options)));
-    writing = false;
+    writing.abort();
     expect(await writer).toBeGreaterThan(0);
     expect(ran.filter(({ status }) => status === 'rejected')).toEqual([]);
     expect(await rows(sql, 'SELECT object_id, version FROM goverse_objects')).toEqual([['user-123', '0']]);

@@ -125,6 +125,8 @@ describe('the slots of a batch', () => {
   });
 });
 
+const isDelete = (version: number): boolean => version % 5 === 0;
+
 /** Every state that a live object ever had, as the database saw them being made. */
 const AUDIT = `
   CREATE TABLE audit (seq BIGSERIAL, object_id TEXT, op TEXT, version BIGINT);
@@ -140,7 +142,6 @@ describe('six writers that race over the same objects', () => {
     await store.sql.query(AUDIT);
     const ids = Array.from({ length: 10 }, (_, n) => `object-${n}`);
     const versions = 30;
-    const isDelete = (version: number): boolean => version % 5 === 0;
     const all = ids.flatMap((id) =>
       Array.from({ length: versions }, (_, index): BatchCommand => {
         const version = index + 1;

@@ -62,11 +62,13 @@ const deadlock: Provoke = async (connection) => {
     const { rows } = await scratch.sql.query('SELECT FROM pg_locks WHERE NOT granted');
     return rows.length > 0;
   });
-  await run('SELECT pg_advisory_xact_lock(1)')(connection).finally(async () => {
+  try {
+    await run('SELECT pg_advisory_xact_lock(1)')(connection);
+  } finally {
     await connection.close();
     await waiting;
     await other.query('ROLLBACK');
-  });
+  }
 };
 
 const serialization: Provoke = async (connection) => {
@@ -256,10 +258,11 @@ const ROWS: readonly Row[] = [
     provoke: async (connection) => {
       const holder = await scratch.connect();
       await holder.query('SELECT pg_advisory_lock(3)');
-      await run(
-        'SET lock_timeout = 10',
-        'SELECT pg_advisory_lock(3)',
-      )(connection).finally(() => holder.end());
+      try {
+        await run('SET lock_timeout = 10', 'SELECT pg_advisory_lock(3)')(connection);
+      } finally {
+        await holder.end();
+      }
     },
   },
   {

@@ -37,3 +37,19 @@ export async function within<T>(limitMs: number, what: string, promise: Promise<
     timeout.abort();
   }
 }
+
+/** Something that is waited for, and the word that it has come. */
+export class Gate {
+  readonly opened: Promise<void>;
+  #open: (() => void) | undefined;
+
+  constructor() {
+    this.opened = new Promise((resolve) => {
+      this.#open = resolve;
+    });
+  }
+
+  open(): void {
+    this.#open?.();
+  }
+}

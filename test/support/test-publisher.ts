@@ -72,7 +72,7 @@ export class TestPublisher {
           mandatory: true,
           ...properties,
         },
-        (error: unknown) => (error === null ? resolve() : reject(error as Error)),
+        (error: unknown) => (error === null ? resolve() : reject(error)),
       );
     });
   }
@@ -89,8 +89,8 @@ export class TestPublisher {
 
   /** The outcome of each command of a frame. */
   async outcomes(frame: string | Buffer, options: SendOptions = {}): Promise<(string | undefined)[]> {
-    const { lines } = await this.request(frame, options);
-    return lines.flatMap(({ outcome }) => (outcome === undefined ? [] : [outcome]));
+    const reply = await this.request(frame, options);
+    return reply.lines.flatMap(({ outcome }) => (outcome === undefined ? [] : [outcome]));
   }
 
   #onReply(message: ConsumeMessage | null): void {
@@ -104,11 +104,11 @@ export class TestPublisher {
     if (message.properties.headers?.['holdfast-last'] !== true) return;
     this.#waiting.delete(String(message.properties.correlationId));
     const text = Buffer.concat(waiting.parts.map(({ content }) => content)).toString();
-    const lines = text
+    const parsed = text
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as ReplyLine);
-    waiting.resolve({ text, lines, parts: waiting.parts });
+    waiting.resolve({ text, lines: parsed, parts: waiting.parts });
   }
 }
 

@@ -13,9 +13,9 @@ export interface TestStore {
   readonly sql: Client;
   readonly session: WriteSession;
   /** A further session, closed with the file. */
-  open(overrides?: Partial<ConnectionOptions>): WriteSession;
+  readonly open: (overrides?: Partial<ConnectionOptions>) => WriteSession;
   /** Rows as arrays. */
-  rows(text: string, values?: unknown[]): Promise<unknown[][]>;
+  readonly rows: (text: string, values?: unknown[]) => Promise<unknown[][]>;
 }
 
 /** How rows are sent: everything by arrays, or everything by COPY. */

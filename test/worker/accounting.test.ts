@@ -77,7 +77,7 @@ describe('the outcomes', () => {
     const made = await worker.metric('holdfast_dead_letters_total');
     await eventually(() => letters.all.length === made);
     const codes = new Set(letters.all.map(({ headers }) => headers['holdfast-code']));
-    expect([...codes].toSorted()).toEqual(['CONFLICT', 'FENCED', 'INVALID_COMMAND', 'INVALID_DOCUMENT']);
+    expect(codes).toEqual(new Set(['CONFLICT', 'FENCED', 'INVALID_COMMAND', 'INVALID_DOCUMENT']));
     const rejectedLetters = letters.all.filter(({ headers }) =>
       String(headers['holdfast-code']).startsWith('INVALID'),
     );

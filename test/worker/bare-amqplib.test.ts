@@ -64,6 +64,15 @@ async function ask(routingKey: string, body: string, correlationId: string): Pro
   return (await replyTo(correlationId)).content.toString();
 }
 
+const sendLoads = (body: string, correlationId: string): void => {
+  channel.sendToQueue(`${prefix}.loads`, Buffer.from(body), {
+    type: 'holdfast.commands.v1',
+    replyTo: REPLY_QUEUE,
+    correlationId,
+    expiration: '10000',
+  });
+};
+
 describe('the partition', () => {
   it('is computed as Goverse and every other implementation does it', () => {
     expect([fnv1a32(''), fnv1a32('a'), fnv1a32('foobar')]).toEqual([0x811c9dc5n, 0xe40c292cn, 0xbf9cf968n]);
@@ -170,20 +179,12 @@ describe('a publisher who counts partitions otherwise', () => {
 
 describe('the queue of unordered loads', () => {
   it('takes loads and lists without a partition', async () => {
-    const send = (body: string, correlationId: string): void => {
-      channel.sendToQueue(`${prefix}.loads`, Buffer.from(body), {
-        type: 'holdfast.commands.v1',
-        replyTo: REPLY_QUEUE,
-        correlationId,
-        expiration: '10000',
-      });
-    };
-    send('{"load":{"id":"shard#5/x"}}\n{"load":{"id":"nobody"}}\n', 'committed');
+    sendLoads('{"load":{"id":"shard#5/x"}}\n{"load":{"id":"nobody"}}\n', 'committed');
     expect((await replyTo('committed')).content.toString()).toBe(
       '{"id":"shard#5/x","outcome":"found","type":"T","version":1,"epoch":0,"nextRcseq":0}\n{}\n' +
         '{"id":"nobody","outcome":"absent","version":0,"epoch":0}\n',
     );
-    send('{"list":{"type":"ChatRoom","after":"room-1","limit":1}}\n', 'list');
+    sendLoads('{"list":{"type":"ChatRoom","after":"room-1","limit":1}}\n', 'list');
     const next = Array.from({ length: 200 }, (_, n) => `room-${n}`)
       .filter((id) => routingKeyOf(id) === '4.1' && id > 'room-1')
       .toSorted()[0];

@@ -154,7 +154,7 @@ const lineOf = (id: string, { expected, stored: [version, epoch] }: Step) => ({
 });
 
 /** In a batch a save may also be superseded by a newer one beside it, whose version is then told: a success as well. */
-const asSuccess = <Line extends { readonly outcome?: string }>(line: Line): object =>
+const asSuccess = (line: { readonly outcome?: string }): object =>
   line.outcome === 'applied' || line.outcome === 'superseded' ? { outcome: 'success' } : line;
 
 let objects = 0;

@@ -31,6 +31,9 @@ async function returnAll(partition: number, count: number): Promise<void> {
   });
 }
 
+/** Which of the two successes it was does not matter. */
+const success = (outcome?: string) => (outcome === 'superseded' ? 'applied' : outcome);
+
 describe('a frame that was delivered before', () => {
   it('says so with a conflict, because it may have been applied and overtaken; a success says nothing', async () => {
     const [id = '', other = ''] = idsOfPartition(0, 2, 'again');
@@ -57,7 +60,6 @@ describe('a frame that was delivered before', () => {
     const messageId = randomUUID();
     const first = await publisher.request(frame, { messageId });
     const second = await publisher.request(frame, { messageId });
-    const success = (outcome?: string) => (outcome === 'superseded' ? 'applied' : outcome);
     expect(second.lines.map(({ outcome }) => success(outcome))).toEqual(
       first.lines.map(({ outcome }) => success(outcome)),
     );

@@ -148,15 +148,15 @@ describe('a reply', () => {
   });
 });
 
-describe('a write that is fenced or in conflict', () => {
-  const setUp = async (): Promise<readonly [fenced: string, conflicting: string, frame: string]> => {
-    const [a = '', b = '', c = ''] = ids;
-    await publisher.request(save({ id: a, version: 5, epoch: 5 }) + save({ id: b, version: 5 }));
-    const fenced = save({ id: a, version: 6, epoch: 4 }, '{"lost":1}');
-    const conflicting = remove({ id: b, version: 6, ifVersion: 4 });
-    return [fenced, conflicting, fenced + save({ id: c, version: 1 }) + conflicting];
-  };
+const setUp = async (): Promise<readonly [fenced: string, conflicting: string, frame: string]> => {
+  const [a = '', b = '', c = ''] = ids;
+  await publisher.request(save({ id: a, version: 5, epoch: 5 }) + save({ id: b, version: 5 }));
+  const fenced = save({ id: a, version: 6, epoch: 4 }, '{"lost":1}');
+  const conflicting = remove({ id: b, version: 6, ifVersion: 4 });
+  return [fenced, conflicting, fenced + save({ id: c, version: 1 }) + conflicting];
+};
 
+describe('a write that is fenced or in conflict', () => {
   it.each([
     ['no reply_to', {}],
     ['a reply_to that is not ours', { replyTo: 'orders', correlationId: 'x' }],

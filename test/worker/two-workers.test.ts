@@ -71,11 +71,11 @@ async function expectAllApplied({ version }: Traffic): Promise<void> {
 const conflicts = () =>
   letters.all.filter(({ headers }) => ids.includes(String(headers['holdfast-object-id'])));
 
-const ownedBy = async ({ worker, metric }: TestWorker): Promise<number[]> => {
+const ownedBy = async (worker: TestWorker): Promise<number[]> => {
   const owned: number[] = [];
   for (let partition = 0; partition < PARTITIONS; partition += 1) {
     const labels = { partition_count: String(PARTITIONS), partition: String(partition) };
-    if ((await metric.call({ worker }, 'holdfast_partition_owned', labels)) === 1) owned.push(partition);
+    if ((await worker.metric('holdfast_partition_owned', labels)) === 1) owned.push(partition);
   }
   return owned;
 };

@@ -52,7 +52,7 @@ export const WORKER: CommandDefinition<WorkerFlags> = {
   json: 'never',
   configure: (command) => {
     command
-      .option('--no-migrate', 'do not migrate; wait until somebody did')
+      .option('--no-migrate', 'do not migrate; end if the schema is not up to date')
       .option('--no-declare', 'do not declare exchanges and queues');
   },
   run: runWorker,

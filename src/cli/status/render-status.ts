@@ -71,15 +71,16 @@ const PARTITIONS_PER_LINE = 8;
 function waitingLines({ queues }: PartitionQueues): string[] {
   const counts = queues.map((queue) => queue?.messages ?? 0);
   if (counts.every((count) => count === 0)) return [];
-  const cells = counts.map((count, partition) => [`${partition}:`, countText(count)]);
-  const rows: string[][] = [];
-  for (let from = 0; from < cells.length; from += PARTITIONS_PER_LINE) {
-    rows.push(cells.slice(from, from + PARTITIONS_PER_LINE).flat());
-  }
-  return alignedLines(
-    rows,
-    Array.from({ length: 2 * PARTITIONS_PER_LINE }, (_, column) => column),
+  const cells = alignedLines(
+    counts.map((count, partition) => [`${partition}:`, countText(count)]),
+    [0, 1],
+    ' ',
   );
+  const lines: string[] = [];
+  for (let from = 0; from < cells.length; from += PARTITIONS_PER_LINE) {
+    lines.push(cells.slice(from, from + PARTITIONS_PER_LINE).join('   '));
+  }
+  return lines;
 }
 
 /** Every worker subscribes to every queue, so all have as many consumers; where they do not, that is said. */

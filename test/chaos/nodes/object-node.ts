@@ -15,6 +15,7 @@ import {
   objectOf,
   objectType,
   ownerAt,
+  sharedNear,
   useOf,
 } from '../workload/objects.ts';
 import { Random, subSeed } from '../workload/random.ts';
@@ -134,14 +135,12 @@ class ObjectNode {
     return bulk;
   }
 
-  #addWrite(bulk: Bulk, object: number, action: 'save' | 'delete', persisted: boolean): void {
+  #addWrite(bulk: Bulk, wanted: number, action: 'save' | 'delete', persisted: boolean): void {
+    // Until an object is claimed, a neighbour that needs no claim takes its place.
+    const object = useOf(wanted) === 'owned' && !this.#mayWrite(wanted) ? sharedNear(wanted) : wanted;
     const use = useOf(object);
     const refused = action === 'save' && this.#random.chance(0.001);
     const bytes = this.#documentBytes();
-    if (use === 'owned' && !this.#mayWrite(object)) {
-      bulk.ordered.push(object);
-      return;
-    }
     const id = objectId(object);
     const known = this.#known.get(object);
     if (use === 'compared' && known === undefined) {

@@ -174,7 +174,7 @@ class RawNode {
           commands.push(
             claimCommand(object, (this.#nonce += 1), random.chance(0.5) ? 1 + random.below(50) : 0),
           );
-        else commands.push(loadCommand(object));
+        else if (kind < 0.1) commands.push(loadCommand(object));
         continue;
       }
       const ifVersion = useOf(object) === 'compared' ? (this.#known.get(object) ?? 0) : undefined;

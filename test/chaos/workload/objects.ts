@@ -43,6 +43,11 @@ export function useOf(object: number): ObjectUse {
   return use < 9 ? 'shared' : 'compared';
 }
 
+/** An object of the same ten that is `shared`. */
+export function sharedNear(object: number): number {
+  return object - (object % 10) + 6 + (object % 3);
+}
+
 /** Objects move in groups, as shards do. */
 const GROUPS = 32;
 
