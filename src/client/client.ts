@@ -77,7 +77,11 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
       onBlocked: (reason) => this.#tell(() => this.emit('blocked', reason)),
       onUnblocked: () => this.#tell(() => this.emit('unblocked')),
     });
-    this.#dispatcher = new Dispatcher(this.#link, options, (error) => this.#failures.addError(error));
+    this.#dispatcher = new Dispatcher(this.#link, options, {
+      onError: (error) => this.#failures.addError(error),
+      onRefusal: (queue) =>
+        logger.warn({ queue }, 'RabbitMQ refuses frames, as a full queue does; they are sent again'),
+    });
     const replies = new ReplyReader({
       dispatcher: this.#dispatcher,
       replyBytesMax: options.replyBytesMax,
@@ -110,22 +114,25 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   async start(signal: AbortSignal | undefined): Promise<void> {
     const { waitForBroker, connectTimeoutMs } = this.#options;
     signal?.throwIfAborted();
-    await this.#link.start(!waitForBroker);
-    if (this.#link.up) return;
-    await new Promise<void>((resolve, reject) => {
-      const abort = (): void => end(() => reject(signal?.reason as Error));
-      const giveUp = (): void =>
-        end(() => reject(this.#link.lastError ?? new Error('no channel could be opened in time')));
-      const timer = waitForBroker ? undefined : setTimeout(giveUp, connectTimeoutMs);
-      const end = (settle: () => void): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
-        this.#onUp = undefined;
-        settle();
-      };
-      signal?.addEventListener('abort', abort);
-      this.#onUp = () => end(resolve);
-    });
+    const ended = new AbortController();
+    const whileWaiting = { signal: ended.signal };
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#onUp = resolve;
+        signal?.addEventListener('abort', () => reject(signal.reason), whileWaiting);
+        this.#link.start(!waitForBroker).then(() => {
+          if (waitForBroker) return;
+          // Connected; what is left is to open two channels.
+          const timer = setTimeout(() => {
+            reject(this.#link.lastError ?? new Error('no channel could be opened in time'));
+          }, connectTimeoutMs);
+          ended.signal.addEventListener('abort', () => clearTimeout(timer));
+        }, reject);
+      });
+    } finally {
+      this.#onUp = undefined;
+      ended.abort();
+    }
   }
 
   /**
@@ -356,6 +363,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 
   /** A listener that throws is a bug of its own, and must not keep others from what they wait for. */
   #tell(emit: () => void): void {
+    if (this.#ended) return;
     try {
       emit();
     } catch (error) {

@@ -27,6 +27,13 @@ export interface SubmitOptions {
   readonly timeoutMs: number | undefined;
 }
 
+export interface DispatchEvents {
+  /** A call is told of an error. */
+  readonly onError: (error: unknown) => void;
+  /** The broker refuses what goes to a routing key, having taken it until now. */
+  readonly onRefusal: (routingKey: string) => void;
+}
+
 /** AMQP reply codes with which the broker closes a channel for what was published on it. */
 const NOT_FOUND = 404;
 const PRECONDITION_FAILED = 406;
@@ -38,7 +45,7 @@ export class Dispatcher {
   readonly counts = { confirmedCommands: 0, confirmedFrames: 0, resentFrames: 0, refusedFrames: 0 };
   readonly #link: SenderLink;
   readonly #options: ClientOptions;
-  readonly #onError: (error: unknown) => void;
+  readonly #events: DispatchEvents;
   readonly #senders: FrameSender[] = [];
   readonly #awaited = new AwaitedFrames();
   readonly #barrier = new FlushBarrier();
@@ -51,11 +58,10 @@ export class Dispatcher {
   #accepting = true;
   #ended = false;
 
-  /** @param onError told of every error that a call is told of. */
-  constructor(link: SenderLink, options: ClientOptions, onError: (error: unknown) => void) {
+  constructor(link: SenderLink, options: ClientOptions, events: DispatchEvents) {
     this.#link = link;
     this.#options = options;
-    this.#onError = onError;
+    this.#events = events;
     this.admission = new Admission({ ...options, onAdmitted: (command) => command.sender.push(command) });
     this.#signals = new AbortSignals((command, reason) => this.fail(command, reason));
   }
@@ -78,8 +84,9 @@ export class Dispatcher {
       },
       onConfirmed: (frame) => this.#confirm(frame),
       onReturned: (frame) => this.#failFrame(frame, unroutable),
-      onRefused: () => {
+      onRefused: (isFirst) => {
         this.counts.refusedFrames += 1;
+        if (isFirst) this.#events.onRefusal(route.routingKey);
       },
       onDropped: (command) => this.admission.releaseSending(command),
     };
@@ -95,9 +102,14 @@ export class Dispatcher {
    * aborted signal.
    */
   submit(commands: readonly Outgoing[], { onFull, signal, timeoutMs }: SubmitOptions): void {
-    if (!this.#accepting) throw new ClientError('CLOSED', 'the client is closed', commands[0]?.subject);
-    signal?.throwIfAborted();
-    if (onFull === 'fail') this.admission.requireRoom(commands);
+    try {
+      if (!this.#accepting) throw new ClientError('CLOSED', 'the client is closed', commands[0]?.subject);
+      signal?.throwIfAborted();
+      if (onFull === 'fail') this.admission.requireRoom(commands);
+    } catch (error) {
+      for (const command of commands.toReversed()) command.sender.lines.undo(command);
+      throw error;
+    }
     for (const command of commands) {
       this.#open += 1;
       if (command.isWrite) {
@@ -121,7 +133,7 @@ export class Dispatcher {
 
   fail(command: Outgoing, error: unknown): void {
     if (!this.#settle(command)) return;
-    this.#onError(error);
+    this.#events.onError(error);
     command.call.fail(command.index, error);
   }
 
@@ -221,8 +233,14 @@ export class Dispatcher {
     }
     if (!frame.wantsAnswers || frame.answered) return;
     frame.keepOpen();
-    if (frame.open === 0) this.#awaited.retire(frame);
+    if (frame.open === 0) this.#retire(frame);
     else if (frame.replyLost || frame.replyQueue !== this.#link.replyQueue) this.askAgain(frame);
+  }
+
+  /** Nobody waits for the reply to a confirmed frame any more. */
+  #retire(frame: OutgoingFrame): void {
+    frame.keepOpen();
+    this.#awaited.retire(frame);
   }
 
   #failFrame(frame: OutgoingFrame, errorOf: (command: Outgoing) => unknown): void {
@@ -265,7 +283,7 @@ export class Dispatcher {
       this.admission.releaseAwaiting(command);
       if (frame !== undefined) {
         frame.open -= 1;
-        if (frame.open === 0 && frame.confirmed && !frame.answered) this.#awaited.retire(frame);
+        if (frame.open === 0 && frame.confirmed && !frame.answered) this.#retire(frame);
       }
     }
     if (command.era !== undefined) this.#barrier.leave(command.era);

@@ -51,7 +51,8 @@ export interface SenderEvents {
   readonly onConfirmed: (frame: OutgoingFrame) => void;
   /** No queue takes it. */
   readonly onReturned: (frame: OutgoingFrame) => void;
-  readonly onRefused: (frame: OutgoingFrame) => void;
+  /** The broker does not take a frame now; `isFirst` if it took the one before. */
+  readonly onRefused: (isFirst: boolean) => void;
   /** A command was settled before it was sent. */
   readonly onDropped: (command: Outgoing) => void;
 }
@@ -147,6 +148,12 @@ export class FrameSender {
     for (;;) {
       const [frame] = this.#toResend;
       if (frame === undefined) return undefined;
+      // Its reply came in the meantime, and says more than a confirm.
+      if (frame.answered && !frame.confirmed) {
+        this.#toResend.shift();
+        this.#noteConfirmed(frame);
+        continue;
+      }
       // Nobody waits for it any more.
       if (frame.commands.every(({ settled }) => settled)) {
         this.#toResend.shift();
@@ -222,12 +229,9 @@ export class FrameSender {
     if (!this.#inFlight.delete(frame)) return;
     frame.place = 'nowhere';
     this.#events.onWork(this);
-    // A reply says more than a confirm.
-    if (result === 'confirmed' || (result === 'unknown' && frame.answered)) {
+    if (result === 'confirmed') {
       this.#refusals = 0;
-      frame.confirmed = true;
-      frame.uncertain = true;
-      this.#events.onConfirmed(frame);
+      this.#noteConfirmed(frame);
       return;
     }
     if (result === 'returned') {
@@ -238,10 +242,17 @@ export class FrameSender {
       frame.uncertain = true;
     } else {
       if (result === 'unsent') frame.attempts -= 1;
-      else this.#events.onRefused(frame);
+      else this.#events.onRefused(this.#refusals === 0);
       this.#pauseAfterRefusal();
     }
     this.resend(frame);
+  }
+
+  #noteConfirmed(frame: OutgoingFrame): void {
+    frame.place = 'nowhere';
+    frame.confirmed = true;
+    frame.uncertain = true;
+    this.#events.onConfirmed(frame);
   }
 
   #pauseAfterRefusal(): void {

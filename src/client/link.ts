@@ -3,7 +3,8 @@
  * are open, because every frame names a queue for its replies.
  *
  * One connection for both: RabbitMQ that takes no publishes (memory or disk alarm) stops reading from the connections
- * that publish, but goes on delivering to them, and replies are consumed without acks.
+ * that publish, but goes on delivering to them, and replies are consumed without acks. Seen with RabbitMQ 3.10.8: replies
+ * arrive while the connection is blocked, and its heartbeats are not missed.
  */
 import { randomBytes } from 'node:crypto';
 import { BrokerConnection } from '../broker/broker-connection.ts';

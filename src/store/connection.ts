@@ -60,11 +60,21 @@ function sessionSettings(options: ConnectionOptions): string {
     `SET enable_hashjoin = off`,
     `SET enable_mergejoin = off`,
     `SET jit = off`,
+    `SHOW server_encoding`,
   ].join('; ');
 }
 
-/** How `pg` is to connect; also for pools. */
-export function clientConfig(options: ConnectionOptions): ClientConfig {
+/** In another encoding many ids and documents could not be stored, each of them found out one by one. */
+function checkEncoding(encoding: string | undefined): void {
+  if (encoding === 'UTF8') return;
+  throw new StoreError(`the encoding of the database is ${encoding ?? 'unknown'}; it must be UTF8`, {
+    failure: 'systemic',
+    misconfigured: true,
+  });
+}
+
+/** How `pg` is to connect. */
+function clientConfig(options: ConnectionOptions): ClientConfig {
   return {
     connectionString: options.databaseUrl,
     application_name: options.applicationName,
@@ -99,7 +109,8 @@ export class Connection implements Queryable {
     const connection = new Connection(client, options);
     try {
       await client.connect();
-      await connection.query({ text: sessionSettings(options) });
+      const { rows } = await connection.query<[encoding: string]>({ text: sessionSettings(options) });
+      checkEncoding(rows[0]?.[0]);
     } catch (error) {
       await connection.close();
       throw toStoreError(error);

@@ -39,10 +39,13 @@ export class StoreError extends HoldfastError {
       constraint?: string | undefined;
       column?: string | undefined;
       connectionLost?: boolean;
+      /** Its repair is a change of configuration, whatever the SQLSTATE says. */
+      misconfigured?: boolean;
       cause?: unknown;
     },
   ) {
-    const misconfigured = MISCONFIGURED_CLASSES.has(options.sqlstate?.slice(0, 2) ?? '');
+    const misconfigured =
+      options.misconfigured === true || MISCONFIGURED_CLASSES.has(options.sqlstate?.slice(0, 2) ?? '');
     super(misconfigured ? 'STORE_MISCONFIGURED' : CODE_OF_CLASS[options.failure], message, {
       scope: SCOPE_OF_CLASS[options.failure],
       retryable: options.failure !== 'row',

@@ -29,7 +29,7 @@ function publisherOn(
   more: Partial<PublisherOptions> = {},
 ): ConfirmingPublisher {
   const publisher = new ConfirmingPublisher(connection, { confirmTimeoutMs: 10_000, ...RETRY, ...more });
-  scratch.onClose(() => publisher.close());
+  scratch.onEnd(() => publisher.close());
   return publisher;
 }
 

@@ -43,7 +43,7 @@ class Consumed {
       ...RETRY,
       ...more,
     });
-    scratch.onClose(() => this.consumer.close());
+    scratch.onEnd(() => this.consumer.close());
   }
 
   static async start(connection: BrokerConnection, queue: string, more: Partial<QueueConsumerOptions> = {}) {

@@ -36,7 +36,7 @@ function supervise(
     },
     ...RETRY,
   });
-  scratch.onClose(() => supervised.close());
+  scratch.onEnd(() => supervised.close());
   return { supervised, events, losses };
 }
 

@@ -140,9 +140,9 @@ describe('delete', () => {
 
   it('reads ids from standard input, and can be content with the confirm', async () => {
     await save('d4', '{}');
-    const { stdout } = await cli.run(['delete', '-', '--until', 'confirmed', '--json'], {
-      input: 'd4\nd5\n',
-    });
+    const args = ['delete', '-', '--until', 'confirmed', '--json'];
+    const { code, stdout, stderr } = await cli.run(args, { input: 'd4\nd5\n' });
+    expect([code, stderr]).toEqual([0, '']);
     expect(linesOf(stdout)).toMatchObject([
       { id: 'd4', outcome: 'confirmed' },
       { id: 'd5', outcome: 'confirmed' },

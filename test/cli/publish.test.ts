@@ -199,7 +199,7 @@ describe('an interrupted publish', () => {
       const lines = Array.from({ length: 100 }, () => `{"id":"e${(sent += 1)}"}\n`);
       running.child.stdin?.write(lines.join(''));
     }, 5);
-    await eventually(async () => (await countOf('Endless')) > 0);
+    await eventually(async () => (await countOf('Endless')) > 0, 20_000);
     running.signal('SIGINT');
     const { code, stdout, stderr } = await running.ended;
     clearInterval(feeding);
@@ -232,6 +232,21 @@ describe('an interrupted publish', () => {
     expect(code).toBe(75);
     expect(stdout).toContain('interrupted: published 0 objects');
   });
+});
+
+it('goes on by itself when the connection is cut', async () => {
+  const proxy = await scratch.openProxy(scratch.amqpUrl);
+  const args = ['publish', '-', '--type', 'Cut', '--id', 'id', '--until', 'persisted'];
+  const running = cli.start(args, { env: { HOLDFAST_AMQP_URL: proxy.url } });
+  running.child.stdin?.write('{"id":"before"}\n');
+  await eventually(async () => (await countOf('Cut')) === 1, 20_000);
+  proxy.cut();
+  running.child.stdin?.end('{"id":"behind"}\n');
+  const { code, stdout, stderr } = await running.ended;
+  expect(code).toBe(0);
+  expect(stdout).toContain('published 2 objects in');
+  expect(stderr).toContain('the connection to RabbitMQ is lost, trying again: ');
+  expect(await countOf('Cut')).toBe(2);
 });
 
 describe('a publish that cannot go on', () => {

@@ -154,7 +154,7 @@ describe('when all is well', () => {
     expect(broker.partitions.waiting).toBe(2);
     expect(broker.otherPartitionCounts).toEqual([{ count: 1, waiting: 1 }]);
     const { stdout } = await cli.run(['status']);
-    expect(stdout).toMatch(/waiting +0: 0 {2}1: 2 {2}2: 0 {2}3: 0\n/);
+    expect(stdout).toMatch(/waiting +0: 0 {3}1: 2 {3}2: 0 {3}3: 0\n/);
     expect(stdout).toMatch(/also there +1, 1 message waits\n/);
     expect((await doctor()).bad).toEqual(expect.arrayContaining(['warn consumers', 'warn 1 partitions']));
     await onChannel(scratch, async (channel) => {

@@ -104,7 +104,10 @@ function subject(options: object): Subject {
     retryDelayMsMax: 1,
     ...options,
   });
-  const dispatcher = new Dispatcher(broker, resolved, () => undefined);
+  const dispatcher = new Dispatcher(broker, resolved, {
+    onError: () => undefined,
+    onRefusal: () => undefined,
+  });
   const sender: FrameSender = dispatcher.addSender({ exchange: 'x', routingKey: '1.0', ordered: true });
   const builder = new CommandBuilder({
     clock: new VersionClock(),

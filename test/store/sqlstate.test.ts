@@ -187,12 +187,6 @@ const ROWS: readonly Row[] = [
     provoke: run(TABLE, 'INSERT INTO t VALUES (1, 1), (1, 2) ON CONFLICT (id) DO UPDATE SET n = excluded.n'),
   },
   {
-    code: '23502',
-    condition: 'not_null_violation',
-    failure: 'systemic',
-    provoke: run(TABLE, 'INSERT INTO t VALUES (NULL, 1)'),
-  },
-  {
     code: '25P02',
     condition: 'in_failed_sql_transaction',
     failure: 'transient',

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { type ChannelModel, connect } from 'amqplib';
 import { Client } from 'pg';
-import { afterAll, afterEach, inject } from 'vitest';
+import { afterAll, afterEach, inject, onTestFinished } from 'vitest';
 import { declareTopology, deleteTopology } from '../../src/broker/topology.ts';
 import { type Options, Options as OptionsSchema } from '../../src/config/options.ts';
 import { type Names, namesFor } from '../../src/contract/names.ts';
@@ -29,8 +29,6 @@ export class Scratch {
   readonly #maintenance: Client;
   readonly #databases: string[] = [];
   #schemas = 0;
-  readonly #clients: Client[] = [];
-  readonly #proxies: TcpProxy[] = [];
   readonly #cleanups: (() => unknown)[] = [];
 
   private constructor(id: string, maintenance: Client, broker: ChannelModel) {
@@ -57,6 +55,8 @@ export class Scratch {
     const name = `${this.id}${suffix}`;
     await this.#maintenance.query(`CREATE DATABASE "${name}" ${clause}`);
     this.#databases.push(name);
+    // Nothing here survives its server, and the disk is what most of the time would go to.
+    await this.#maintenance.query(`ALTER DATABASE "${name}" SET synchronous_commit = off`);
     return databaseUrlOf(name);
   }
 
@@ -70,13 +70,13 @@ export class Scratch {
     return url.href;
   }
 
-  /** A further connection, ended with the file. */
+  /** A further connection, ended with the test or the file. */
   async connect(databaseUrl = this.databaseUrl): Promise<Client> {
     const client = new Client({ connectionString: databaseUrl });
     // Tests end sessions on purpose.
     client.on('error', () => undefined);
     await client.connect();
-    this.#clients.push(client);
+    this.onEnd(() => client.end());
     return client;
   }
 
@@ -116,11 +116,20 @@ export class Scratch {
     await declareTopology(this.broker, this.names, PARTITIONS);
   }
 
-  /** A network to a server that the test may break; whole again at the end of the file. */
+  /** A network to a server that the test may break. */
   async openProxy(targetUrl: string): Promise<TcpProxy> {
     const proxy = await TcpProxy.open(targetUrl);
-    this.#proxies.push(proxy);
+    this.onEnd(() => proxy.close());
     return proxy;
+  }
+
+  /** Called at the end of the test or, given outside of any, of the file; the latest first. */
+  onEnd(cleanup: () => unknown): void {
+    try {
+      onTestFinished(async () => void (await cleanup()));
+    } catch {
+      this.onClose(cleanup);
+    }
   }
 
   /** Called at the end of the file, the latest first, before anything else is removed. */
@@ -129,12 +138,10 @@ export class Scratch {
   }
 
   async close(keepDatabases: boolean): Promise<void> {
-    for (const proxy of this.#proxies) proxy.heal();
     for (const cleanup of this.#cleanups) await cleanup();
-    await Promise.all(this.#proxies.map((proxy) => proxy.close()));
     await deleteTopology(this.broker, this.names, [PARTITIONS]);
     await this.broker.close();
-    await Promise.all([this.sql, ...this.#clients].map((client) => client.end().catch(() => undefined)));
+    await this.sql.end();
     for (const name of this.#databases) {
       if (keepDatabases) console.log(`kept for a look, since a test failed: database ${name}`);
       else await this.#maintenance.query(`DROP DATABASE "${name}" WITH (FORCE)`);

@@ -23,7 +23,7 @@ export function brokerConnection(
     ...RETRY,
     ...overrides,
   });
-  scratch.onClose(() => connection.close());
+  scratch.onEnd(() => connection.close());
   return connection;
 }
 
@@ -48,7 +48,7 @@ export async function testQueue(scratch: Scratch, options: Options.AssertQueue =
   const channel = await scratch.broker.createChannel();
   await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'classic' }, ...options });
   await channel.close();
-  scratch.onClose(() => onChannel(scratch, (cleaning) => cleaning.deleteQueue(queue)));
+  scratch.onEnd(() => onChannel(scratch, (cleaning) => cleaning.deleteQueue(queue)));
   return queue;
 }
 

@@ -32,7 +32,7 @@ export async function openStore(
   await migrate(options);
   const open = (overrides: Partial<ConnectionOptions> = {}): WriteSession => {
     const session = new PostgresStore({ ...options, ...overrides, copyRowsMin }).openWriteSession();
-    scratch.onClose(() => session.close());
+    scratch.onEnd(() => session.close());
     return session;
   };
   return {

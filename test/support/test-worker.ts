@@ -68,7 +68,7 @@ export async function startWorker(
   more: Partial<WorkerOptions> = {},
 ): Promise<TestWorker> {
   const started = new TestWorker(scratch.options(overrides), more);
-  scratch.onClose(() => started.worker.stop());
+  scratch.onEnd(() => started.worker.stop());
   await started.worker.start();
   return started;
 }

@@ -16,7 +16,7 @@ const LIMIT_MS = 10_000;
 
 function newWorker(overrides: Partial<Options>, more: Partial<WorkerOptions> = {}): TestWorker {
   const created = new TestWorker(scratch.options(overrides), more);
-  scratch.onClose(() => created.worker.stop());
+  scratch.onEnd(() => created.worker.stop());
   return created;
 }
 
@@ -47,7 +47,7 @@ describe('a start', () => {
   it('with queues of other arguments fails at once', async () => {
     const names = namesFor(`${scratch.id}-other`);
     await onChannel(scratch, (channel) => channel.assertExchange(names.workersExchange, 'topic'));
-    scratch.onClose(() => deleteTopology(scratch.broker, names, [1]));
+    scratch.onEnd(() => deleteTopology(scratch.broker, names, [1]));
     expect(await refusalOf(newWorker({ prefix: names.prefix, partitions: 1 }))).toMatchObject({
       code: 'BROKER_TOPOLOGY',
     });
@@ -76,7 +76,7 @@ describe('a start', () => {
     const starting = waiting.worker.start();
     await eventually(() => waiting.worker.health.report().conditions['consuming']?.reason?.includes('404'));
     expect(waiting.ready).toBe(false);
-    scratch.onClose(() => deleteTopology(scratch.broker, names, [1]));
+    scratch.onEnd(() => deleteTopology(scratch.broker, names, [1]));
     await declareTopology(scratch.broker, names, 1);
     await within(LIMIT_MS, 'the start', starting);
     expect(waiting.ready).toBe(true);

@@ -26,7 +26,7 @@ beforeAll(async () => {
     CREATE FUNCTION readable(id TEXT) RETURNS BOOLEAN LANGUAGE plpgsql AS $$ BEGIN
       IF id = '${BAD}' THEN RAISE EXCEPTION 'invalid memory alloc request size' USING ERRCODE = 'data_corrupted'; END IF;
       RETURN true; END $$`);
-  scratch.onClose(async () => {
+  scratch.onEnd(async () => {
     await scratch.sql.query(`DROP OWNED BY "${role}"`);
     await scratch.sql.query(`DROP ROLE "${role}"`);
   });

@@ -1,4 +1,5 @@
 /** Which fault when: drawn from the seed before the run, every kind as often as every other. */
+import { nowUs } from '../workload/clock.ts';
 import { Random, subSeed } from '../workload/random.ts';
 import { type Fault, hold, type World } from './fault.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
@@ -52,6 +53,8 @@ export interface FaultCounts {
   /** Faults whose moment never came. */
   readonly missed: Map<string, number>;
   readonly errors: string[];
+  /** For people who look for the cause of a violation. */
+  readonly log: { readonly at: number; readonly kind: string }[];
 }
 
 /** Injects what was planned; resolves when the last is undone. */
@@ -61,7 +64,7 @@ export async function runFaults(
   onFault: (kind: string) => void,
 ): Promise<FaultCounts> {
   const startedAt = performance.now();
-  const result: FaultCounts = { counts: new Map(), missed: new Map(), errors: [] };
+  const result: FaultCounts = { counts: new Map(), missed: new Map(), errors: [], log: [] };
   const running = new Set<Promise<void>>();
   let serverFault: Promise<void> = Promise.resolve();
   for (const { atMs, fault, seed } of plan) {
@@ -72,6 +75,7 @@ export async function runFaults(
     if (fault.server !== undefined) await Promise.all(running);
     if (world.signal.aborted) break;
     onFault(fault.kind);
+    result.log.push({ at: nowUs(), kind: fault.kind });
     const injected = injectOne(fault, seed, world, result).finally(() => running.delete(injected));
     running.add(injected);
     if (fault.server !== undefined) serverFault = injected;

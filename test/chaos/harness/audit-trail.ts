@@ -21,7 +21,10 @@ CREATE TABLE chaos_audit (
   object_id VARCHAR(255) NOT NULL,
   version   BIGINT NOT NULL,
   epoch     BIGINT NOT NULL,
-  nonce     BIGINT NOT NULL
+  nonce     BIGINT NOT NULL,
+  -- For people who look for the cause of a violation.
+  changed_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+  worker     TEXT NOT NULL DEFAULT current_setting('application_name')
 );
 
 CREATE FUNCTION chaos_hooks() RETURNS void LANGUAGE plpgsql AS $$

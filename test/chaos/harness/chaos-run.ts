@@ -2,7 +2,7 @@
  * One run: servers are there; sets up, lets nodes publish while faults come and go, heals, waits until everything is
  * settled, collects, and asks the oracle. Bounded at every step, and cleaned up however it ends.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import type { Servers } from '../../servers/servers.ts';
@@ -103,6 +103,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
     });
     await delay(startedAt + durationMs - performance.now(), plan.signal);
     clearTimeout(over);
+    await writeFile(join(plan.folder, 'faults.json'), JSON.stringify(faults.log, null, 1));
     heal();
     const healedAt = performance.now();
     plan.onProgress?.('healing and draining');

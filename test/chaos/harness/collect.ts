@@ -11,17 +11,24 @@ import {
   STORED_COLUMN_COUNT,
 } from '../record/history-folder.ts';
 import { RowWriter } from '../record/row-file.ts';
+import { nowUs } from '../workload/clock.ts';
 import { hashBytes, readDocument } from '../workload/documents.ts';
 import { objectOf } from '../workload/objects.ts';
 import type { Scratch } from './scratch.ts';
 
+const AT = `(extract(epoch FROM changed_at) * 1000000)::bigint - ${clockOffsetUs()}`;
+const WORKER = `coalesce(substring(worker from '[0-9]+$'), '-1')`;
 const OBJECT = `coalesce(substring(object_id from '[0-9]+$'), '-1')`;
 
 export async function collectDatabase(sql: Client, folder: string): Promise<{ auditRows: number }> {
   const audit = new RowWriter(join(folder, FILES.audit), AUDIT_COLUMN_COUNT);
-  await copyLines(sql, `SELECT seq, ${OBJECT}, change, version, epoch, nonce FROM chaos_audit`, (line) => {
-    audit.add(line.split('\t').map(Number));
-  });
+  await copyLines(
+    sql,
+    `SELECT seq, ${OBJECT}, change, version, epoch, nonce, ${AT}, ${WORKER} FROM chaos_audit`,
+    (line) => {
+      audit.add(line.split('\t').map(Number));
+    },
+  );
   audit.close();
   const stored = new RowWriter(join(folder, FILES.stored), STORED_COLUMN_COUNT);
   await copyLines(sql, `SELECT ${OBJECT}, version, epoch, data::text FROM goverse_objects`, (line) => {
@@ -48,6 +55,11 @@ function unescapeCopy(text: string): string {
   return text.replaceAll('\\\\', '\\');
 }
 
+/** From our clock to that of the database, on the same machine. */
+function clockOffsetUs(): number {
+  return Date.now() * 1_000 - nowUs();
+}
+
 /** Takes every letter out of the harness's queue. Returns those that belong to nothing of the run. */
 export async function collectLetters(
   scratch: Scratch,
@@ -70,6 +82,7 @@ export async function collectLetters(
       const whole = commands.length > 1;
       for (const command of commands) {
         const letter: RecordedLetter = {
+          messageId: String(headers['holdfast-message-id'] ?? messageId),
           letterId: whole ? `${letterId}/${command.version}/${command.nonce}` : letterId,
           code,
           ...command,

@@ -71,6 +71,8 @@ export interface FailureEvent {
 /** A dead letter, or one command of a letter that holds a whole frame. */
 export interface Letter {
   readonly letterId: string;
+  /** Of the frame that the command came in. */
+  readonly messageId: string;
   readonly code: string;
   readonly action: 'save' | 'delete' | 'load' | 'unknown';
   readonly version: number | undefined;
@@ -88,6 +90,9 @@ export interface AuditEntry {
   readonly version: number;
   readonly epoch: number;
   readonly nonce: number;
+  /** When, and by which worker; only for people who look for the cause. */
+  readonly at?: number;
+  readonly worker?: number;
 }
 
 export interface StoredRow {

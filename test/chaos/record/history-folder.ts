@@ -18,8 +18,8 @@ import {
 } from './columns.ts';
 import { readRows } from './row-file.ts';
 
-/** seq, object, change, version, epoch, nonce. */
-export const AUDIT_COLUMN_COUNT = 6;
+/** seq, object, change, version, epoch, nonce, time of the change, number of the worker. */
+export const AUDIT_COLUMN_COUNT = 8;
 export const AUDIT_CHANGES: readonly AuditEntry['change'][] = ['row', 'gone', 'tombstone', 'tombstone-gone'];
 
 /** What is stored at the end: object, 0 row or 1 tombstone, version, epoch, nonce, intact. */
@@ -85,9 +85,17 @@ function readGroup(folder: string, eventFiles: readonly string[], isOwn: (object
     readRows(
       file,
       AUDIT_COLUMN_COUNT,
-      ([seq = 0, object = 0, change = 0, version = 0, epoch = 0, nonce = 0]) => {
+      ([seq = 0, object = 0, change = 0, version = 0, epoch = 0, nonce = 0, at = 0, worker = 0]) => {
         if (!isOwn(object)) return;
-        push(group.audit, object, { seq, change: AUDIT_CHANGES[change] ?? 'row', version, epoch, nonce });
+        push(group.audit, object, {
+          seq,
+          change: AUDIT_CHANGES[change] ?? 'row',
+          version,
+          epoch,
+          nonce,
+          at,
+          worker,
+        });
       },
     ),
   );
