@@ -13,9 +13,10 @@ interface Frame {
   readonly letters: number;
 }
 
+const save = (id: string, version: number): string =>
+  JSON.stringify({ save: { id, type: 'UserProfile', version } });
+
 function frames(now: number): Frame[] {
-  const save = (id: string, version: number): string =>
-    JSON.stringify({ save: { id, type: 'UserProfile', version } });
   return [
     { id: 'poison-1', lines: [save('poison-1', now), '{"name":"U+0000 \\u0000 inside"}'], letters: 1 },
     {

@@ -89,7 +89,8 @@ export class BrokerConnection extends EventEmitter<Events> {
    */
   async startOnce(): Promise<void> {
     const model = await this.#open();
-    this.#running ??= this.#run(model);
+    if (this.closed) await closeModel(model);
+    else this.#running ??= this.#run(model);
   }
 
   /** Ends the present connection at once; unless closed, it comes back. For a peer that does not answer. */

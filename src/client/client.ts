@@ -121,7 +121,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
         this.#onUp = resolve;
         signal?.addEventListener('abort', () => reject(signal.reason), whileWaiting);
         this.#link.start(!waitForBroker).then(() => {
-          if (waitForBroker) return;
+          if (waitForBroker || ended.signal.aborted) return;
           // Connected; what is left is to open two channels.
           const timer = setTimeout(() => {
             reject(this.#link.lastError ?? new Error('no channel could be opened in time'));

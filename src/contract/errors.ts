@@ -21,22 +21,19 @@ export const REJECT_CODES = [
 export type RejectCode = (typeof REJECT_CODES)[number];
 
 /** What the client library itself reports. */
-export const CLIENT_ERROR_CODES = ['TIMEOUT', 'UNROUTABLE', 'OVERLOADED', 'CLOSED', 'UNAVAILABLE'] as const;
-export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
+export type ClientErrorCode = 'TIMEOUT' | 'UNROUTABLE' | 'OVERLOADED' | 'CLOSED' | 'UNAVAILABLE';
 
 /** What stands in the way of a process or one of its dependencies. */
-export const OPERATION_ERROR_CODES = [
-  'CONFIG_INVALID',
-  'BROKER_UNAVAILABLE',
-  'BROKER_REFUSED',
-  'BROKER_TOPOLOGY',
-  'STORE_UNAVAILABLE',
-  'STORE_CONTENDED',
-  'STORE_MISCONFIGURED',
-  'STORE_ROW_REJECTED',
-  'SCHEMA_OUTDATED',
-] as const;
-export type OperationErrorCode = (typeof OPERATION_ERROR_CODES)[number];
+export type OperationErrorCode =
+  | 'CONFIG_INVALID'
+  | 'BROKER_UNAVAILABLE'
+  | 'BROKER_REFUSED'
+  | 'BROKER_TOPOLOGY'
+  | 'STORE_UNAVAILABLE'
+  | 'STORE_CONTENDED'
+  | 'STORE_MISCONFIGURED'
+  | 'STORE_ROW_REJECTED'
+  | 'SCHEMA_OUTDATED';
 
 export type ErrorCode = RejectCode | ClientErrorCode | OperationErrorCode;
 

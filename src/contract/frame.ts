@@ -32,13 +32,13 @@ interface Position {
   readonly documentEnd: number;
 }
 
-export interface ValidEntry<C extends Command = Command> extends Position {
+interface ValidEntry<C extends Command = Command> extends Position {
   readonly command: C;
   readonly rejected?: undefined;
 }
 
 /** A well-framed command that is invalid: it becomes a dead letter of its own, and its neighbours go on. */
-export interface RejectedEntry extends Position {
+interface RejectedEntry extends Position {
   readonly rejected: InvalidCommand;
   readonly command?: undefined;
 }

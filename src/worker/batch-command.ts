@@ -9,7 +9,7 @@ export interface BatchSave {
   readonly slot: number;
 }
 
-export interface BatchDelete {
+interface BatchDelete {
   readonly command: DeleteCommand;
   readonly row?: undefined;
   readonly slot: number;

@@ -23,7 +23,7 @@ const LETTER_NAMESPACE = '6d9c2b1e-4a57-4f0e-9a35-0c8f6f1d7b42';
  *
  * @param position index of the command in its frame; -1 for the whole frame.
  */
-export function letterId(delivery: Delivery, position: number): string {
+function letterId(delivery: Delivery, position: number): string {
   const { messageId, appId = '', timestamp = 0 } = delivery;
   const frame =
     messageId ?? v5(Buffer.concat([Buffer.from(`${appId}/${timestamp}/`), delivery.body]), LETTER_NAMESPACE);

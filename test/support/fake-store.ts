@@ -21,7 +21,7 @@ import type {
 import { claimKey, RowsRefusedError } from '../../src/store/store.ts';
 import { StoreError } from '../../src/store/store-error.ts';
 
-export interface FakeRow {
+interface FakeRow {
   type: string;
   version: number;
   epoch: number;
@@ -65,6 +65,8 @@ export class FakeStore implements Store {
   }
 }
 
+const bytes = (id: string): Buffer => Buffer.from(id);
+
 class FakeSession implements WriteSession {
   readonly #store: FakeStore;
 
@@ -88,7 +90,6 @@ class FakeSession implements WriteSession {
   }
 
   async list({ type, after = '', limit, documents }: ListWanted): Promise<LoadedObject[]> {
-    const bytes = (id: string): Buffer => Buffer.from(id);
     return [...this.#store.tables.rows]
       .filter(([id, row]) => row.type === type && bytes(id).compare(bytes(after)) > 0)
       .map(([id]) => id)

@@ -43,6 +43,8 @@ class Trail {
   live = false;
   version = 0;
   epoch = 0;
+  /** Of the last change, which is lower than the highest where something went wrong. */
+  last = 0;
   #nonce = 0;
   readonly #issued: Issued;
   readonly #report: Report;
@@ -90,6 +92,7 @@ class Trail {
     this.version = Math.max(version, this.version);
     this.epoch = Math.max(epoch, this.epoch);
     this.#nonce = nonce;
+    this.last = version;
   }
 
   #tombstone(entry: AuditEntry): void {
@@ -104,6 +107,7 @@ class Trail {
     }
     this.version = Math.max(version, this.version);
     this.epoch = Math.max(epoch, this.epoch);
+    this.last = version;
   }
 
   #checkEpoch(entry: AuditEntry): void {
@@ -141,9 +145,9 @@ function checkFinal({ row, tombstone }: ObjectHistory, issued: Issued, trail: Tr
     report('provenance', `the row of version ${row.version}, nonce ${row.nonce} was never issued`);
   }
   const version = Math.max(row?.version ?? 0, tombstone?.version ?? 0);
-  if (version < trail.version) {
+  if (version < trail.last) {
     const what = trail.live ? 'stale' : 'resurrected';
-    report(what, `version ${version} at the end, after version ${trail.version}`);
+    report(what, `version ${version} at the end, after version ${trail.last}`);
   }
 }
 
