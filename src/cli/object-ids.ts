@@ -2,8 +2,8 @@
 import { identifierFault } from '../contract/identifier.ts';
 import { usageFailure } from './command-failure.ts';
 
-/** Ids of one request; more are asked for in several. */
-const BATCH_IDS_MAX = 500;
+/** Ids of one request; more are asked for in several. A hundred documents of the default limit are 100 MiB. */
+const BATCH_IDS_MAX = 100;
 
 /**
  * The ids, in batches that are given on as soon as they are there.

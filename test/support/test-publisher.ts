@@ -7,6 +7,8 @@ import { PARTITIONS, type Scratch } from './scratch.ts';
 export interface SendOptions extends Options.Publish {
   /** Where it goes; else where the first command's object belongs. */
   readonly partition?: number;
+  /** Instead of a partition: anything. */
+  readonly routingKey?: string;
   /** To the queue of unordered loads instead. */
   readonly loads?: true;
 }
@@ -55,10 +57,11 @@ export class TestPublisher {
 
   /** Publishes a frame; resolves when RabbitMQ has confirmed it. */
   async send(frame: string | Buffer, options: SendOptions = {}): Promise<void> {
-    const { partition, loads, ...properties } = options;
+    const { partition, routingKey, loads, ...properties } = options;
     const { names } = this.#scratch;
     const exchange = loads ? '' : names.commandsExchange;
-    const key = loads ? names.loadsQueue : `${PARTITIONS}.${partition ?? partitionOfFrame(frame)}`;
+    const own = `${PARTITIONS}.${partition ?? partitionOfFrame(frame)}`;
+    const key = loads ? names.loadsQueue : (routingKey ?? own);
     await new Promise<void>((resolve, reject) => {
       this.channel.publish(
         exchange,

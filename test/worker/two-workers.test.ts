@@ -24,6 +24,9 @@ beforeAll(async () => {
   letters = await Letters.open(scratch);
 });
 
+/** From 4 on RabbitMQ moves partitions itself, and workers leave it to that. */
+const handsOver = Number.parseInt(String(scratch.broker.connection.serverProperties.version), 10) < 4;
+
 let run = 0;
 let ids: string[] = [];
 
@@ -138,6 +141,27 @@ describe('two replicas', () => {
     await expectAllApplied(again);
     expect(doomed.fatal).toEqual([]);
     await Promise.all([doomed.worker.stop(), heir.worker.stop()]);
+  });
+});
+
+describe('a replica alone', () => {
+  it('that hands over to one which is announced and is not there goes on itself, in order', async () => {
+    const alone = await startWorker(scratch, { workerName: NAMES[0] });
+    const traffic = new Traffic();
+    await eventually(async () => (await ownedBy(alone)).length === PARTITIONS);
+    const ghost = { worker: NAMES[1], state: 'here', partitionCounts: [PARTITIONS], active: [] };
+    for (let time = 1; time <= 3; time += 1) {
+      publisher.channel.publish(scratch.names.workersExchange, '', Buffer.from(JSON.stringify(ghost)));
+      if (handsOver) {
+        await eventually(() => alone.log.filter(({ msg }) => msg === 'handing partitions over').length >= time);
+      }
+      const before = traffic.version;
+      await eventually(() => traffic.version > before + 5);
+    }
+    await traffic.stop();
+    await expectAllApplied(traffic);
+    expect(conflicts()).toEqual([]);
+    await alone.worker.stop();
   });
 });
 

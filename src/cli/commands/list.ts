@@ -1,10 +1,12 @@
 /** `holdfast list`: prints the objects of a type, page by page. */
+import type { ListPage } from '../../client/results.ts';
+import { HoldfastError } from '../../contract/errors.ts';
 import { LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from '../../contract/limits.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
 import { seconds, wholeNumber } from '../flag-values.ts';
 import { objectLine } from '../object-line.ts';
-import { withClient } from '../open-client.ts';
+import { type Client, withClient } from '../open-client.ts';
 
 interface ListFlags {
   readonly after?: string;
@@ -14,9 +16,12 @@ interface ListFlags {
   readonly timeout: number;
 }
 
-/** Objects of one request: without documents as many as there may be, with them what stays a few megabytes. */
+/**
+ * Objects of one request: without documents as many as there may be, with them so many that even the largest of the
+ * default limit are no more than 100 MiB. Where a higher limit lets them be larger, fewer are asked for.
+ */
 const PAGE_OBJECTS = LIST_LIMIT_MAX;
-const PAGE_DOCUMENTS = 500;
+const PAGE_DOCUMENTS = 100;
 
 export const LIST: CommandDefinition<ListFlags> = {
   name: 'list',
@@ -52,15 +57,11 @@ async function runList(
   const documents = flags.documents === true;
   const limit = flags.limit ?? (flags.all === true ? Number.POSITIVE_INFINITY : LIST_LIMIT_DEFAULT);
   const more = await withClient(context, async (client) => {
+    const pages = new Pages(client, type, documents, flags.timeout * 1_000);
     let { after } = flags;
     let left = limit;
     for (;;) {
-      const page = await client.list(type, {
-        after,
-        limit: Math.min(left, documents ? PAGE_DOCUMENTS : PAGE_OBJECTS),
-        documents,
-        timeoutMs: flags.timeout * 1_000,
-      });
+      const page = await pages.read(after, left);
       await output.print(...page.objects.map(objectLine));
       left -= page.objects.length;
       after = page.objects.at(-1)?.id ?? after;
@@ -72,4 +73,39 @@ async function runList(
     output.note(`holdfast: there may be more; go on with --after ${JSON.stringify(more)}, or take --all`);
   }
   return EXIT_CODES.ok;
+}
+
+/** Asks for pages, of fewer objects once a page was larger than the client holds. */
+class Pages {
+  readonly #client: Client;
+  readonly #type: string;
+  readonly #documents: boolean;
+  readonly #timeoutMs: number;
+  #objectsMax: number;
+
+  constructor(client: Client, type: string, documents: boolean, timeoutMs: number) {
+    this.#client = client;
+    this.#type = type;
+    this.#documents = documents;
+    this.#timeoutMs = timeoutMs;
+    this.#objectsMax = documents ? PAGE_DOCUMENTS : PAGE_OBJECTS;
+  }
+
+  async read(after: string | undefined, limit: number): Promise<ListPage> {
+    for (;;) {
+      try {
+        return await this.#client.list(this.#type, {
+          after,
+          limit: Math.min(limit, this.#objectsMax),
+          documents: this.#documents,
+          timeoutMs: this.#timeoutMs,
+        });
+      } catch (error) {
+        // A page beyond the client's bound is UNAVAILABLE to it; to ask for a smaller one does no harm in any case.
+        const retryable = error instanceof HoldfastError && error.code === 'UNAVAILABLE';
+        if (!retryable || this.#objectsMax === 1) throw error;
+        this.#objectsMax = Math.ceil(this.#objectsMax / 4);
+      }
+    }
+  }
 }

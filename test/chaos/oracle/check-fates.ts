@@ -61,14 +61,14 @@ class Fates {
     const [first] = sendings;
     if (first === undefined || letters.length === 0) return;
     // The library sends a command again under a new message id if the answer to the first was lost; that makes a
-    // letter of its own. Of one frame, however often it is delivered, a command has one letter.
-    const ids = new Set(letters.map(({ letterId }) => letterId));
-    const frames = new Set(letters.map(({ messageId }) => messageId));
-    if (ids.size > frames.size) {
-      this.#report(
-        'doubleLetter',
-        `${ids.size} letters of ${frames.size} frames for ${describeWrite(first)}`,
-      );
+    // letter of its own. In one frame, however often it is delivered, a command has one letter.
+    const idsOfFrames = new Map<string, Set<string>>();
+    for (const { letterId, messageId } of letters) {
+      idsOfFrames.set(messageId, (idsOfFrames.get(messageId) ?? new Set()).add(letterId));
+    }
+    for (const [messageId, { size }] of idsOfFrames) {
+      if (size <= sendings.length) continue;
+      this.#report('doubleLetter', `${size} letters of frame ${messageId} for ${describeWrite(first)}`);
     }
     for (const { code, bytesHash } of letters) {
       if (first.bytesHash !== undefined && bytesHash !== undefined && bytesHash !== first.bytesHash) {
