@@ -1,6 +1,7 @@
 /** Signals that ask the process to end: the only place where handlers are installed. */
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+// SIGHUP is left alone: a handler would undo what nohup asked for.
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 export type EndSignal = (typeof SIGNALS)[number];
 
 /**

@@ -13,7 +13,7 @@ import { type ClientLogger, type ConnectOptions, readClientOptions } from './cli
  * not answered.
  *
  * @throws HoldfastError `CONFIG_INVALID` if the options are wrong; `BROKER_UNAVAILABLE` if RabbitMQ cannot be reached,
- * unless `waitForBroker` is set; `BROKER_REFUSED` if it refuses the user or the virtual host.
+ * unless `waitForBroker` is set; `BROKER_REFUSED` if it refuses the user.
  *
  * @example
  * const client = await connect({ url: 'amqp://127.0.0.1', node: 'node-1' });

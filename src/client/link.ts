@@ -97,8 +97,9 @@ export class Link {
     });
   }
 
+  /** Whether something can be sent. A channel that is about to be given up takes nothing, before its end is told. */
   get up(): boolean {
-    return this.#up;
+    return this.#up && this.#publisher.open;
   }
 
   get blocked(): boolean {

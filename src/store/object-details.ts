@@ -20,7 +20,7 @@ const OBJECT_DETAILS = {
             FROM holdfast_tombstones t WHERE t.object_id = $1)`,
 };
 
-export interface ObjectRowDetails {
+interface ObjectRowDetails {
   readonly type: string;
   readonly version: number;
   readonly epoch: number;
@@ -34,7 +34,7 @@ export interface ObjectRowDetails {
   readonly document: string | null;
 }
 
-export interface TombstoneDetails {
+interface TombstoneDetails {
   readonly version: number;
   readonly epoch: number;
   readonly changedAt: string;

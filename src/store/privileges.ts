@@ -24,7 +24,7 @@ const PRIVILEGES = {
         LEFT JOIN pg_class c ON c.oid = to_regclass(wanted.name)))`,
 };
 
-export interface TablePrivileges {
+interface TablePrivileges {
   readonly table: string;
   readonly exists: boolean;
   /** Of SELECT, INSERT, UPDATE and DELETE, those that are missing. */

@@ -50,13 +50,14 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const servers = await startServers();
-let result: ChaosResult | undefined;
+const folder = await mkdtemp(join(tmpdir(), 'holdfast-chaos-'));
+let result: ChaosResult;
 try {
   process.stderr.write(`seed ${seed}: repeat this run with --seed ${seed}\n${servers.describe}\n`);
   result = await runChaos(servers, {
     seed,
     minutes: positive('minutes', values.minutes),
-    folder: await mkdtemp(join(tmpdir(), 'holdfast-chaos-')),
+    folder,
     keep: values.keep,
     faultIntervalMs: positive('fault-interval', values['fault-interval']),
     objects: positive('objects', values.objects),
@@ -64,6 +65,9 @@ try {
     onProgress: showProgress,
     signal: stopping.signal,
   });
+} catch (error) {
+  process.stderr.write(`\nthe run failed; what was recorded so far is in ${folder}\n`);
+  throw error;
 } finally {
   await servers.stop();
 }

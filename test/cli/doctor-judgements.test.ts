@@ -9,6 +9,7 @@ import {
   judgePooler,
   judgePrivileges,
   judgeRoom,
+  judgeSchema,
   judgeServer,
   judgeTimeZone,
   judgeUpkeep,
@@ -85,6 +86,14 @@ describe('PostgreSQL', () => {
     expect(
       judged((another) => judgeDurability({ ...FACTS, synchronousCommit: 'remote_apply' }, another)),
     ).toEqual(['ok durability']);
+  });
+
+  it('should not have been migrated by a newer version', () => {
+    const list = new CheckList('PostgreSQL');
+    judgeSchema({ applied: 4, missing: [], unknown: [9] }, FACTS, list);
+    expect(list.checks).toMatchObject([
+      { status: 'warn', found: expect.stringContaining('9'), advice: 'Update this installation' },
+    ]);
   });
 
   it('must have room for a worker', () => {

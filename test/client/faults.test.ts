@@ -135,6 +135,19 @@ describe('after a loss of the connection', () => {
     expect(installation.log.map(({ message }) => message)).toStrictEqual(['lost the connection to RabbitMQ']);
   });
 
+  test('a confirm that does not come in time counts as lost, and the frame is sent again', async () => {
+    const { client, proxy } = await installation.connectThroughProxy({ confirmTimeoutMs: 100 });
+    const told = within(10_000, 'the disconnect', once(client, 'disconnected'));
+    proxy.silence('down');
+    const saved = client.save(object('a'));
+    const again = client.save(object('a'));
+    await told;
+    proxy.heal();
+    await within(10_000, 'the saves', Promise.all([saved, again]));
+    expect(client.stats()).toMatchObject({ confirmedCommands: 2, bufferedItems: 0, failures: {} });
+    expect(client.stats().resentFrames).toBeLessThan(5);
+  });
+
   test('a loss of only the queue of replies is survived as well', async () => {
     const worker = await installation.work();
     const proxy = await ForgingProxy.open(installation.amqpUrl);

@@ -229,7 +229,8 @@ describe('over a broker that does anything', () => {
               dispatcher.resume();
             } else await settleDown();
           }
-          while (outcomes.size < objects.length) {
+          const { sending, awaiting } = dispatcher.admission;
+          while (outcomes.size < objects.length || sending.items > 0) {
             await settleDown(2);
             while (broker.onItsWay > 0) broker.decide('confirmed');
             answer();
@@ -242,7 +243,6 @@ describe('over a broker that does anything', () => {
             else expect(outcome).toBe('UNAVAILABLE');
           }
           expect(Math.max(0, ...broker.sizes)).toBeLessThanOrEqual(frameCommandsMax);
-          const { sending, awaiting } = dispatcher.admission;
           for (const room of [sending, awaiting])
             expect(room).toMatchObject({ items: 0, bytes: 0, waitingCount: 0 });
         },

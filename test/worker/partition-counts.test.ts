@@ -5,7 +5,7 @@ import { partitionOf } from '../../src/contract/partition.ts';
 import { within } from '../support/eventually.ts';
 import { openScratch, PARTITIONS } from '../support/scratch.ts';
 import { onChannel } from '../support/test-broker.ts';
-import { load, save, type SendOptions, TestPublisher } from '../support/test-publisher.ts';
+import { load, type SendOptions, save, TestPublisher } from '../support/test-publisher.ts';
 import { startWorker } from '../support/test-worker.ts';
 
 const scratch = await openScratch();

@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 
 /** From 4 on RabbitMQ moves partitions itself, and workers leave it to that. */
-const handsOver = Number.parseInt(String(scratch.broker.connection.serverProperties.version), 10) < 4;
+const handsOver = Number.parseInt(scratch.broker.connection.serverProperties.version, 10) < 4;
 
 let run = 0;
 let ids: string[] = [];
@@ -153,7 +153,9 @@ describe('a replica alone', () => {
     for (let time = 1; time <= 3; time += 1) {
       publisher.channel.publish(scratch.names.workersExchange, '', Buffer.from(JSON.stringify(ghost)));
       if (handsOver) {
-        await eventually(() => alone.log.filter(({ msg }) => msg === 'handing partitions over').length >= time);
+        await eventually(
+          () => alone.log.filter(({ msg }) => msg === 'handing partitions over').length >= time,
+        );
       }
       const before = traffic.version;
       await eventually(() => traffic.version > before + 5);

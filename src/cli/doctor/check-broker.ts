@@ -117,7 +117,7 @@ export function judgeRights(
   }
 }
 
-export function judgeTopology(findings: readonly TopologyFinding[], list: CheckList): void {
+function judgeTopology(findings: readonly TopologyFinding[], list: CheckList): void {
   const different = findings.filter(({ state }) => state === 'different');
   const missing = findings.filter(({ state }) => state === 'missing');
   for (const { kind, name, difference } of different) {

@@ -31,7 +31,10 @@ function renderPart<T extends { readonly version: string }>(
   paint: Paint,
   lines: (value: T) => string[],
 ): string[] {
-  if (!part.ok) return [`${paint('bold', name)}  ${paint('red', reportFailure(part.error).line)}`];
+  if (!part.ok) {
+    const { line } = reportFailure(part.error);
+    return [line.startsWith(name) ? paint('red', line) : `${paint('bold', name)}  ${paint('red', line)}`];
+  }
   const { value, durationMs } = part;
   const where = paint('dim', `${redactUrl(url)}, ${Math.round(durationMs)} ms`);
   return [`${paint('bold', name)} ${value.version}  ${where}`, ...lines(value).map((line) => `  ${line}`)];

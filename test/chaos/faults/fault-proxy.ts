@@ -58,6 +58,22 @@ export class FaultProxy {
     this.#links.clear();
   }
 
+  /**
+   * Lets nothing pass on one connection, and resets it after a while; the others stand. Returns whether there was one.
+   *
+   * @param choice at least 0, less than 1.
+   */
+  async loseOne(choice: number, afterMs: number): Promise<boolean> {
+    const links = [...this.#links];
+    const link = links[Math.floor(choice * links.length)];
+    if (link === undefined) return false;
+    link.frozen = true;
+    await delay(afterMs);
+    link.cut();
+    this.#links.delete(link);
+    return true;
+  }
+
   /** How bytes pass from now on, on present and future connections. */
   disturb(traffic: Traffic, ...directions: Direction[]): void {
     const chosen = directions.length === 0 ? (['up', 'down'] as const) : directions;
@@ -81,7 +97,11 @@ export class FaultProxy {
   }
 }
 
+const FROZEN: Traffic = { frozen: true };
+
 class Link {
+  /** Whether nothing passes on this one, whatever holds for all. */
+  frozen = false;
   readonly #sockets: readonly [Socket, Socket];
   readonly #pipes: readonly [Pipe, Pipe];
 
@@ -98,8 +118,8 @@ class Link {
       onClosed();
     };
     this.#pipes = [
-      new Pipe(client, server, () => traffic().up, close),
-      new Pipe(server, client, () => traffic().down, close),
+      new Pipe(client, server, () => (this.frozen ? FROZEN : traffic().up), close),
+      new Pipe(server, client, () => (this.frozen ? FROZEN : traffic().down), close),
     ];
   }
 

@@ -12,6 +12,12 @@ export const NETWORK_FAULTS: readonly Fault[] = [
       return proxy !== undefined;
     },
   },
+  {
+    // A process has several connections to a server; the network loses them one by one.
+    kind: 'one connection lost',
+    inject: async (world, random) =>
+      (await pickProxy(world, random)?.loseOne(random.next(), random.between(200, 2_000))) ?? false,
+  },
   // Longer than two heartbeats of three seconds, and than PostgreSQL waits for data to be acknowledged.
   { kind: 'half-open', inject: (world, random) => disturb(world, random, { frozen: true }, 7_500) },
   {

@@ -94,14 +94,15 @@ export async function killBeforeCommit(world: World): Promise<WorkerProcess | un
   }
 }
 
-async function waitingWorker(sql: Client): Promise<string> {
+/** Name of a worker with a transaction that waits at a hook; empty if there is none. */
+export async function waitingWorker(sql: Client, hook = HOOK_BEFORE_COMMIT): Promise<string> {
   const { rows } = await sql.query<{ name: string }>(
     `SELECT substring(a.application_name from 'holdfast (.*)') AS name
      FROM pg_locks l JOIN pg_stat_activity a USING (pid)
      WHERE l.locktype = 'advisory' AND NOT l.granted AND l.classid = $1::bigint::oid AND l.objid = $2::bigint::oid
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
      LIMIT 1`,
-    [HOOK_NAMESPACE, HOOK_BEFORE_COMMIT],
+    [HOOK_NAMESPACE, hook],
   );
   return rows[0]?.name ?? '';
 }

@@ -10,6 +10,8 @@
 export const HOOK_NAMESPACE = 1_667_785_071;
 /** Held by a fault, every writing transaction stops here, before its commit. */
 export const HOOK_BEFORE_COMMIT = 1;
+/** Plus the number of a worker: held by a fault, the transactions of that worker stop at the same place. */
+export const HOOK_WORKER = 100;
 /** Held by a fault, every committed transaction is told on channel `chaos_committed` with its application name. */
 export const HOOK_COMMITTED = 2;
 export const COMMITTED_CHANNEL = 'chaos_committed';
@@ -33,6 +35,8 @@ BEGIN
     PERFORM pg_notify('${COMMITTED_CHANNEL}', current_setting('application_name'));
   END IF;
   PERFORM pg_advisory_xact_lock_shared(${HOOK_NAMESPACE}, ${HOOK_BEFORE_COMMIT});
+  PERFORM pg_advisory_xact_lock_shared(
+    ${HOOK_NAMESPACE}, ${HOOK_WORKER} + coalesce(substring(current_setting('application_name') from '[0-9]+$')::integer, 0));
 END $$;
 
 CREATE FUNCTION chaos_audit_rows() RETURNS trigger LANGUAGE plpgsql AS $$

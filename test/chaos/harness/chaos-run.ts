@@ -13,6 +13,7 @@ import { judge } from '../oracle/judge.ts';
 import { VIOLATION_KINDS, type Violation, type ViolationKind } from '../oracle/violation.ts';
 import { FILES, readHistories } from '../record/history-folder.ts';
 import { nowUs } from '../workload/clock.ts';
+import { Random } from '../workload/random.ts';
 import { collectDatabase, collectLetters, undrainedQueues } from './collect.ts';
 import { NodeChild } from './node-child.ts';
 import { Scratch } from './scratch.ts';
@@ -81,7 +82,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
   };
   let held = false;
   try {
-    await pool.scaleTo(WORKERS_FIRST, noRandom);
+    await pool.scaleTo(WORKERS_FIRST, new Random(plan.seed));
     await pool.untilReady();
     await startNodes(nodes, scratch, plan);
     await delay(SETTLE_MS, plan.signal);
@@ -164,9 +165,6 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
   }
 }
 
-/** Workers are not chosen at random at the start. */
-const noRandom = { pick: <Item>(items: readonly Item[]): Item => items[0] as Item } as never;
-
 async function startNodes(nodes: NodeChild[], scratch: Scratch, plan: ChaosPlan): Promise<void> {
   const ownership = { seed: plan.seed, nodes: OBJECT_NODES, startedAtUs: nowUs(), moveIntervalMs: 4_000 };
   const config = (process: number, name: string): NodeConfig => ({
@@ -179,7 +177,7 @@ async function startNodes(nodes: NodeChild[], scratch: Scratch, plan: ChaosPlan)
     objects: plan.objects,
     ownership,
     eventsFile: join(plan.folder, FILES.events(name)),
-    pendingMax: 12_000,
+    pendingMax: 20_000,
     rateMax: plan.rateMax,
   });
   for (let node = 0; node < OBJECT_NODES; node += 1) {

@@ -2,6 +2,7 @@
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { ConsumeMessage } from 'amqplib';
 import type { Client } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import {
@@ -15,6 +16,9 @@ import { nowUs } from '../workload/clock.ts';
 import { hashBytes, readDocument } from '../workload/documents.ts';
 import { objectOf } from '../workload/objects.ts';
 import type { Scratch } from './scratch.ts';
+
+/** How long a queue that seems empty is listened to. */
+const LISTEN_MS = 700;
 
 const AT = `(extract(epoch FROM changed_at) * 1000000)::bigint - ${clockOffsetUs()}`;
 const WORKER = `coalesce(substring(worker from '[0-9]+$'), '-1')`;
@@ -68,29 +72,31 @@ export async function collectLetters(
   const file = createWriteStream(join(folder, FILES.letters));
   const foreign: string[] = [];
   let letters = 0;
+  let lastAt = performance.now();
+  const take = (message: ConsumeMessage): void => {
+    letters += 1;
+    lastAt = performance.now();
+    const { headers = {}, messageId } = message.properties;
+    const letterId = String(headers['holdfast-letter-id'] ?? messageId);
+    const code = String(headers['holdfast-code'] ?? 'DELIVERY_LIMIT');
+    const commands = readCommands(message.content);
+    if (commands.length === 0) foreign.push(`letter ${letterId}, ${code}, is of nothing that was sent`);
+    const whole = commands.length > 1;
+    for (const command of commands) {
+      const letter: RecordedLetter = {
+        letterId: whole ? `${letterId}/${command.version}/${command.nonce}` : letterId,
+        messageId: String(headers['holdfast-message-id'] ?? messageId),
+        code,
+        ...command,
+        bytesHash: whole || message.content.length > 100_000 ? undefined : hashBytes(message.content),
+      };
+      file.write(`${JSON.stringify(letter)}\n`);
+    }
+  };
   await scratch.withBroker(async (model) => {
     const channel = await model.createChannel();
-    for (;;) {
-      const message = await channel.get(scratch.lettersQueue, { noAck: true });
-      if (message === false) break;
-      letters += 1;
-      const { headers = {}, messageId } = message.properties;
-      const letterId = String(headers['holdfast-letter-id'] ?? messageId);
-      const code = String(headers['holdfast-code'] ?? 'DELIVERY_LIMIT');
-      const commands = readCommands(message.content);
-      if (commands.length === 0) foreign.push(`letter ${letterId}, ${code}, is of nothing that was sent`);
-      const whole = commands.length > 1;
-      for (const command of commands) {
-        const letter: RecordedLetter = {
-          messageId: String(headers['holdfast-message-id'] ?? messageId),
-          letterId: whole ? `${letterId}/${command.version}/${command.nonce}` : letterId,
-          code,
-          ...command,
-          bytesHash: whole || message.content.length > 100_000 ? undefined : hashBytes(message.content),
-        };
-        file.write(`${JSON.stringify(letter)}\n`);
-      }
-    }
+    await channel.consume(scratch.lettersQueue, (message) => message && take(message), { noAck: true });
+    while (performance.now() - lastAt < LISTEN_MS) await new Promise((resolve) => setTimeout(resolve, 50));
   });
   await new Promise<void>((resolve) => file.end(resolve));
   return { letters, foreign };
@@ -115,9 +121,6 @@ function readCommands(body: Buffer): Named[] {
   }
   return commands;
 }
-
-/** How long an empty queue is listened to. */
-const LISTEN_MS = 500;
 
 /** Queues of commands that still hold something, once no worker runs any more. Their counters lag by seconds. */
 export async function undrainedQueues(scratch: Scratch): Promise<string[]> {

@@ -18,6 +18,7 @@ export class WorkerPool {
   #started = 0;
   #closed = false;
 
+  /** @param mutant name of a mutation (mutants/mutations.ts) of every worker. */
   constructor(scratch: Scratch, logFolder: string, mutant?: string) {
     this.#scratch = scratch;
     this.#logFolder = logFolder;

@@ -2,8 +2,7 @@
  * An object node: a process of its own that saves, deletes, loads and claims objects through the client library, as fast
  * as it is allowed to, and writes down what it was told about each.
  */
-import { ClientError, connect, type HoldfastClient, OutcomeError, PartialFailureError } from 'holdfast';
-import type { WriteOutcome } from '../oracle/history.ts';
+import { connect, type HoldfastClient, PartialFailureError } from 'holdfast';
 import { nowUs } from '../workload/clock.ts';
 import { claimIdOf, documentText, readDocument } from '../workload/documents.ts';
 import {
@@ -19,6 +18,7 @@ import {
   useOf,
 } from '../workload/objects.ts';
 import { Random, subSeed } from '../workload/random.ts';
+import { type Loaded, outcomeOf } from './call-result.ts';
 import type { NodeConfig } from './node-config.ts';
 import { runNode } from './node-process.ts';
 import { Pace } from './pace.ts';
@@ -88,7 +88,7 @@ class ObjectNode {
 
   async run(): Promise<void> {
     while (!this.#finishing) {
-      const count = 100 + this.#random.below(500);
+      const count = 400 + this.#random.below(2_000);
       await this.#pace.begin(count);
       if (this.#finishing) return;
       const bulk = this.#makeBulk(count);
@@ -355,28 +355,6 @@ class ObjectNode {
 const FINISH_MS = 90_000;
 
 type SaveInputs = { id: string; type: string; version: number; epoch: number; document: Buffer }[];
-type Loaded = {
-  readonly found: boolean;
-  readonly version: number;
-  readonly epoch: number;
-  readonly text?: string | undefined;
-};
-
-function outcomeOf(
-  result: unknown,
-  error: unknown,
-): { outcome: WriteOutcome; storedVersion: number | undefined } {
-  if (error instanceof OutcomeError) return { outcome: error.outcome, storedVersion: error.storedVersion };
-  if (error instanceof ClientError && (error.code === 'TIMEOUT' || error.code === 'UNAVAILABLE')) {
-    return { outcome: 'unknown', storedVersion: undefined };
-  }
-  if (error !== undefined) return { outcome: 'unsent', storedVersion: undefined };
-  const { outcome, storedVersion } = result as {
-    outcome: 'confirmed' | 'applied' | 'superseded';
-    storedVersion: number | undefined;
-  };
-  return { outcome, storedVersion };
-}
 
 runNode(async (config) => {
   const client = await connect({

@@ -21,17 +21,9 @@ import {
   saveCommand,
 } from './raw-frame.ts';
 import { RawLink, type RawMessage } from './raw-link.ts';
+import { type Line, readLines } from './raw-reply.ts';
 import { Recorder } from './recorder.ts';
 import { VersionSource } from './version-source.ts';
-
-interface Line {
-  readonly id?: string;
-  readonly outcome: WriteOutcome | 'found' | 'absent';
-  readonly version?: number;
-  readonly epoch?: number;
-  readonly code?: string;
-  readonly document?: string;
-}
 
 interface Frame {
   readonly message: RawMessage;
@@ -111,7 +103,7 @@ class RawNode {
       } else if (this.#random.chance(0.01)) {
         await this.#sendSpoiled(partition);
       } else {
-        const count = 20 + this.#random.below(280);
+        const count = 50 + this.#random.below(250);
         const commands = this.#makeCommands(partition, count);
         await this.#send(this.#message(partition, commands), commands, false);
       }
@@ -376,21 +368,6 @@ const FINISH_MS = 90_000;
 const BARRIER_MS = 30_000;
 /** What the message ids of frames begin with that are only to be told of failures. */
 const FAILURES_ID = 'raw-failures-';
-
-function readLines(text: string): Line[] {
-  const texts = text.split('\n').filter((line) => line !== '');
-  const lines: Line[] = [];
-  for (let at = 0; at < texts.length; at += 1) {
-    const line = JSON.parse(texts[at] ?? '') as Line;
-    if (line.outcome === 'found') {
-      at += 1;
-      lines.push({ ...line, document: texts[at] ?? '' });
-    } else {
-      lines.push(line);
-    }
-  }
-  return lines;
-}
 
 runNode(async (config) => {
   const recorder = new Recorder(config.process, config.eventsFile);

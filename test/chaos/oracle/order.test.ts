@@ -1,9 +1,13 @@
 /** The oracle on order: what was stored after what, and what loads saw. Each spoilt history has its sound neighbour. */
 import { describe, expect, it } from 'vitest';
-import { audit, kinds, load, NOTHING_WRONG, row, write } from './histories.ts';
+import { audit, history, kinds, load, NOTHING_WRONG, row, write } from './histories.ts';
 import { judge, judgeRun } from './judge.ts';
 
 const applied = (version: number, fields = {}) => write({ version, outcome: 'applied', ...fields });
+
+const claim = (epoch: number, invokedAt: number, claimId = epoch) =>
+  load({ action: 'claim', version: 0, found: false, epoch, claimId, invokedAt });
+const kindsOf = (facts: object) => judgeRun({ ...NOTHING_WRONG, ...facts }).map(({ kind }) => kind);
 
 describe('the audit trail', () => {
   const writes = [write({ version: 1 }), write({ version: 2 })];
@@ -77,9 +81,6 @@ describe('the audit trail', () => {
 });
 
 describe('fencing', () => {
-  const claim = (epoch: number, invokedAt: number, claimId = epoch) =>
-    load({ action: 'claim', version: 0, found: false, epoch, claimId, invokedAt });
-
   it('finds an epoch that falls', () => {
     const writes = [write({ version: 1, epoch: 2 }), write({ version: 2, epoch: 1 })];
     expect(
@@ -188,7 +189,6 @@ describe('loads', () => {
 describe('the run as a whole', () => {
   it('reports queues that did not drain, processes that ended, and what was never settled', () => {
     expect(judgeRun(NOTHING_WRONG)).toEqual([]);
-    const kindsOf = (facts: object) => judgeRun({ ...NOTHING_WRONG, ...facts }).map(({ kind }) => kind);
     expect(kindsOf({ undrained: ['a queue'] })).toEqual(['liveness']);
     expect(kindsOf({ crashes: ['a worker'] })).toEqual(['liveness']);
     expect(kindsOf({ unsettled: ['a call'] })).toEqual(['accounting']);
@@ -197,19 +197,7 @@ describe('the run as a whole', () => {
   });
 
   it('counts by kind and keeps the first examples', async () => {
-    const broken = Array.from({ length: 30 }, () => ({
-      ...{
-        object: 'user-1',
-        loads: [],
-        failures: [],
-        letters: [],
-        audit: [],
-        row: undefined,
-        tombstone: undefined,
-      },
-      writes: [write({ version: 1 })],
-      repliesLost: new Map<number, number>(),
-    }));
+    const broken = Array.from({ length: 30 }, () => history({ writes: [write({ version: 1 })] }));
     const { counts, examples } = await judge(broken, NOTHING_WRONG);
     expect(counts.lost).toBe(30);
     expect(examples).toHaveLength(20);
