@@ -41,7 +41,7 @@ export class ConfirmingPublisher {
   readonly #supervised: SupervisedChannel<ConfirmChannel>;
   readonly #confirmTimeoutMs: number;
   /** In the order of publishing. */
-  readonly #pending = new Map<string, Pending>();
+  readonly #pending = new Set<Pending>();
   #watch: NodeJS.Timeout | undefined;
   /** Since when the confirm of the oldest message has been due: not before RabbitMQ took publishes again. */
   #takenSince = 0;
@@ -55,8 +55,13 @@ export class ConfirmingPublisher {
         // Before amqplib's own listener, which fails every waiting confirm with an error that looks like a refusal.
         channel.prependListener('close', () => this.#settleAll());
         channel.on('return', (message) => {
-          const pending = this.#pending.get(String(message.properties.messageId));
-          if (pending !== undefined) pending.returned = true;
+          // Returns come in the order of publishing, so of several with one id it is the first that is not marked yet.
+          const { messageId } = message.properties;
+          for (const pending of this.#pending) {
+            if (pending.messageId !== messageId || pending.returned) continue;
+            pending.returned = true;
+            return;
+          }
         });
       },
       onOpen: () => options.onOpen?.(),
@@ -90,7 +95,7 @@ export class ConfirmingPublisher {
   /**
    * Hands a message over and resolves with its fate.
    *
-   * Messages of one publisher reach a queue in the order of these calls. A message id must not be pending twice.
+   * Messages of one publisher reach a queue in the order of these calls. Two messages of one id are two messages.
    *
    * @throws BrokerError `BROKER_UNAVAILABLE` if there is no open channel; nothing was sent then.
    */
@@ -107,17 +112,16 @@ export class ConfirmingPublisher {
     const messageId = properties.messageId ?? randomUUID();
     return new Promise<PublishResult>((settle, reject) => {
       const pending: Pending = { messageId, returned: false, settle, publishedAt: performance.now() };
-      this.#pending.set(messageId, pending);
+      this.#pending.add(pending);
       const options = { ...properties, messageId, mandatory: true };
       try {
         channel.publish(exchange, routingKey, body, options, (error: unknown) => {
-          if (this.#pending.get(messageId) !== pending) return;
-          this.#pending.delete(messageId);
+          if (!this.#pending.delete(pending)) return;
           settle(error ? 'refused' : pending.returned ? 'returned' : 'confirmed');
         });
       } catch (error) {
         // The connection is closing; amqplib throws before it sends anything.
-        this.#pending.delete(messageId);
+        this.#pending.delete(pending);
         reject(
           new BrokerError('BROKER_UNAVAILABLE', 'the connection to RabbitMQ is closing', { cause: error }),
         );
@@ -134,7 +138,7 @@ export class ConfirmingPublisher {
   }
 
   #settleAll(): void {
-    const lost = [...this.#pending.values()];
+    const lost = [...this.#pending];
     this.#pending.clear();
     for (const pending of lost) pending.settle('unknown');
   }
@@ -144,7 +148,7 @@ export class ConfirmingPublisher {
     if (this.#watch !== undefined) return;
     this.#watch = setTimeout(() => {
       this.#watch = undefined;
-      const [oldest] = this.#pending.values();
+      const [oldest] = this.#pending;
       if (oldest === undefined) return;
       const now = performance.now();
       if (this.#connection.blocked) this.#takenSince = now;

@@ -30,16 +30,16 @@ export async function probeRights(
     reason = error;
   });
   let right: 'configure' | 'write' | 'read' = 'configure';
+  let blocked = false;
   try {
     await channel.assertQueue(queue, { exclusive: true, durable: false });
     right = 'write';
     const startedAt = performance.now();
-    if (!(await publishConfirmed(channel, queue, timeoutMs))) {
-      return { refused: undefined, blocked: true, roundTripMs: undefined };
-    }
+    blocked = !(await publishConfirmed(channel, queue, timeoutMs));
+    if (blocked) return { refused: undefined, blocked, roundTripMs: undefined };
     right = 'read';
     await consumeOne(channel, queue);
-    return { refused: undefined, blocked: false, roundTripMs: performance.now() - startedAt };
+    return { refused: undefined, blocked, roundTripMs: performance.now() - startedAt };
   } catch (error) {
     return {
       refused: { right, error: toBrokerError(reason ?? error) },
@@ -47,7 +47,9 @@ export async function probeRights(
       roundTripMs: undefined,
     };
   } finally {
-    await channel.close().catch(() => undefined);
+    // A blocked connection is not read, so the close of a channel on it is not answered either.
+    const closing = channel.close().catch(() => undefined);
+    if (!blocked) await closing;
   }
 }
 

@@ -34,6 +34,8 @@ export class SupervisedChannel<Kind extends Channel> {
   readonly #options: SupervisedChannelOptions<Kind>;
   readonly #closing = new AbortController();
   #channel: Kind | undefined;
+  /** The channel that is being set up, before it is `#channel`. */
+  #opening: Kind | undefined;
   #running: Promise<void> | undefined;
   #lastError: BrokerError | undefined;
 
@@ -71,7 +73,7 @@ export class SupervisedChannel<Kind extends Channel> {
 
   /** Nobody is to use the present channel any more: amqplib throws at everything said on one that is closing. */
   #takeAway(): Kind | undefined {
-    const channel = this.#channel;
+    const channel = this.#channel ?? this.#opening;
     this.#channel = undefined;
     return channel;
   }
@@ -117,6 +119,7 @@ export class SupervisedChannel<Kind extends Channel> {
     } catch (error) {
       return toBrokerError(error);
     }
+    this.#opening = channel;
     let reason: BrokerError | undefined;
     channel.on('error', (error) => {
       reason = toBrokerError(error);
@@ -154,6 +157,7 @@ export class SupervisedChannel<Kind extends Channel> {
     }
     await ended;
     model.off('close', end);
+    this.#opening = undefined;
     this.#channel = undefined;
     reason ??= new BrokerError('BROKER_UNAVAILABLE', 'the channel was closed');
     this.#options.onLost?.(channel, reason);

@@ -88,7 +88,7 @@ export function reportFailure(error: unknown): FailureReport {
   }
   const meaning = error instanceof HoldfastError ? MEANINGS[error.code] : undefined;
   if (error instanceof HoldfastError && meaning !== undefined) {
-    return { line: sentences(error.message, meaning.advice), exitCode: meaning.exitCode, stack };
+    return { line: sentences(messageOf(error), meaning.advice), exitCode: meaning.exitCode, stack };
   }
   if (error instanceof HoldfastError) {
     const line = sentences(`${error.message} (${error.code})`, 'Correct the command');
@@ -122,8 +122,12 @@ export function messageOf(error: unknown): string {
     // A name with several addresses fails with one error for each and no message of its own.
     return error.errors.map(messageOf).join(', ');
   }
-  return oneLine(error instanceof Error ? error.message || error.name : String(error));
+  const message = error instanceof Error ? error.message || error.name : String(error);
+  return oneLine(AMQP_REPLY.exec(message)?.groups?.['text'] ?? message);
 }
+
+/** What amqplib puts around the words of the broker: `Channel closed by server: 403 (ACCESS-REFUSED) with message "…"`. */
+const AMQP_REPLY = /: \d{3} \([A-Z-]+\) with message "(?:[A-Z_]+ - )?(?<text>.*)"$/s;
 
 /** Two sentences, each with its mark at the end. */
 function sentences(what: string, advice: string): string {

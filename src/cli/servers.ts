@@ -1,4 +1,5 @@
 /** Opens what a command needs of the two servers, with errors that name the server. Drivers load when first needed. */
+import { setTimeout as wait } from 'node:timers/promises';
 import type { BrokerConnection } from '../broker/broker-connection.ts';
 import type { Options } from '../config/options.ts';
 import type { Connection } from '../store/connection.ts';
@@ -6,7 +7,6 @@ import { brokerFault, databaseFault } from './server-fault.ts';
 
 /** A connection to RabbitMQ for the length of one command. */
 export interface Broker {
-  readonly connection: BrokerConnection;
   readonly model: NonNullable<BrokerConnection['model']>;
   close(): Promise<void>;
 }
@@ -19,11 +19,23 @@ export async function openBroker(options: Options, purpose: string): Promise<Bro
     await connection.startOnce();
     const { model } = connection;
     if (model === undefined) throw new Error('the connection was lost at once');
-    return { connection, model, close: () => connection.close() };
+    return { model, close: () => closeSoon(connection) };
   } catch (error) {
     await connection.close();
     throw brokerFault(error, options.amqpUrl);
   }
+}
+
+/** While an alarm lasts RabbitMQ does not read what comes on a connection that has published, not even its end. */
+const CLOSE_MS = 1_000;
+
+async function closeSoon(connection: BrokerConnection): Promise<void> {
+  const late = new AbortController();
+  await Promise.race([
+    connection.close(),
+    wait(CLOSE_MS, undefined, { signal: late.signal }).catch(() => undefined),
+  ]);
+  late.abort();
 }
 
 /** @throws CommandFailure that says why it cannot be reached. */

@@ -160,17 +160,13 @@ export const OptionFields = z.strictObject({
     description: 'Most bytes of commands in one batch.',
     unit: 'bytes',
   }),
-  prefetchFramesMax: option(integer(1, PREFETCH_MAX).default(256), {
+  prefetchFrames: option(integer(1, PREFETCH_MAX).default(32), {
     group: 'Writing',
     description:
-      'Most frames that RabbitMQ sends ahead for one partition. It counts frames of one command and of a thousand ' +
-      'alike; `inFlightBytesMax` bounds the memory.',
+      'Frames that RabbitMQ sends ahead for one partition. The same for all workers of an installation, or the order of a ' +
+      'partition may break when two of them die one after the other. A worker holds at most so many frames in memory, ' +
+      'times the partitions it has; the client packs frames of up to 128 KiB.',
     unit: 'frames',
-  }),
-  inFlightBytesMax: option(integer(MIB, 4_096 * MIB).default(64 * MIB), {
-    group: 'Writing',
-    description: 'Most bytes of frames held in memory, over all partitions.',
-    unit: 'bytes',
   }),
   copyRowsMin: option(integer(1, 50_000).default(1_000), {
     group: 'Writing',

@@ -37,12 +37,6 @@ export const OPTION_RELATIONS: readonly OptionRelation[] = [
     holds: (options) => options.documentBytesMax <= options.replyBytesMax,
   },
   {
-    options: ['batchBytesMax', 'writers', 'inFlightBytesMax'],
-    requirement: 'writers * batchBytesMax <= inFlightBytesMax',
-    reason: 'every writer must be able to hold a full batch, else writers starve each other of deliveries',
-    holds: (options) => options.writers * options.batchBytesMax <= options.inFlightBytesMax,
-  },
-  {
     options: ['copyRowsMin', 'batchCommandsMax'],
     requirement: 'copyRowsMin <= batchCommandsMax',
     reason:

@@ -20,25 +20,25 @@ export class ReadSession {
   /** One result for each wanted, in order. @throws StoreError */
   async load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]> {
     if (wanted.length === 0) return [];
-    return await loadObjects(await this.connection(), wanted);
+    return await this.run((connection) => loadObjects(connection, wanted));
   }
 
   /** @throws StoreError */
   async list(wanted: ListWanted): Promise<LoadedObject[]> {
-    return await listObjects(await this.connection(), wanted);
+    return await this.run((connection) => listObjects(connection, wanted));
   }
 
   /** Whether the database answers and has the schema. @throws StoreError */
   async probe(): Promise<void> {
-    await checkSchema(await this.connection());
+    await this.run(checkSchema);
   }
 
   /** Forgets tombstones and claims of at least that age. @throws StoreError */
   async purge(olderThanMs: number, rowsMax: number): Promise<number> {
-    const connection = await this.connection();
-    return (
-      (await purgeTombstones(connection, olderThanMs, rowsMax)) +
-      (await purgeClaims(connection, olderThanMs, rowsMax))
+    return await this.run(
+      async (connection) =>
+        (await purgeTombstones(connection, olderThanMs, rowsMax)) +
+        (await purgeClaims(connection, olderThanMs, rowsMax)),
     );
   }
 
@@ -48,8 +48,21 @@ export class ReadSession {
     await this.#connection?.close();
   }
 
-  /** The live connection. One caller at a time. @throws StoreError */
-  protected async connection(): Promise<Connection> {
+  /**
+   * Runs something on the live connection. After a systemic failure the next call has a new one: what failed may be a
+   * matter of the session, such as a plan made before its table was altered, or a server that is no longer the primary.
+   */
+  protected async run<T>(action: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.#connected();
+    try {
+      return await action(connection);
+    } catch (error) {
+      if (error instanceof StoreError && error.failure === 'systemic') await connection.close();
+      throw error;
+    }
+  }
+
+  async #connected(): Promise<Connection> {
     if (this.#connection?.usable === true) return this.#connection;
     const { signal } = this.#closing;
     const opening = this.#open();

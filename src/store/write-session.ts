@@ -39,7 +39,10 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   }
 
   async write(request: WriteRequest): Promise<WriteResult> {
-    const connection = await this.connection();
+    return await this.run((connection) => this.#write(connection, request));
+  }
+
+  async #write(connection: Connection, request: WriteRequest): Promise<WriteResult> {
     const byCopy = !request.isolate && request.candidates.length >= this.#copyRowsMin;
     if (byCopy && !this.#staging.has(connection)) {
       await connection.query(CREATE_STAGING);

@@ -57,6 +57,13 @@ export class Backlog {
     return partition;
   }
 
+  /** Gives no frame of it any more; nothing is added either. */
+  remove(partition: PartitionBacklog): void {
+    partition.paused = true;
+    const index = this.#partitions.indexOf(partition);
+    if (index >= 0) this.#partitions.splice(index, 1);
+  }
+
   /** Returns whether it was taken; not after `end`, and not while the partition is being handed over. */
   add(partition: PartitionBacklog, frame: WorkFrame): boolean {
     if (this.#ended || partition.paused) return false;

@@ -23,7 +23,8 @@ export interface DeadLetterPublisherOptions {
 
 export class DeadLetterPublisher {
   readonly #options: DeadLetterPublisherOptions;
-  #blocked = false;
+  /** Frames whose letters are held up. */
+  #heldUp = 0;
 
   constructor(options: DeadLetterPublisherOptions) {
     this.#options = options;
@@ -38,18 +39,26 @@ export class DeadLetterPublisher {
    * @throws StoppedError if the worker stops first.
    */
   async publish(letters: readonly DeadLetter[], wanted: () => boolean): Promise<boolean> {
+    const first = await this.#attempt(letters);
+    if (first.length === 0) return true;
+    this.#heldUp += 1;
+    try {
+      return await this.#persist(first, wanted);
+    } finally {
+      this.#heldUp -= 1;
+      if (this.#heldUp === 0) this.#options.onUnblocked();
+    }
+  }
+
+  async #persist(letters: readonly DeadLetter[], wanted: () => boolean): Promise<boolean> {
     const { retryDelayMsMin, retryDelayMsMax, signal } = this.#options;
     let left = letters;
     for (let retry = 0; left.length > 0; retry += 1) {
+      await pause(backoffMs(retry, retryDelayMsMin, retryDelayMsMax), signal);
       if (!wanted()) return false;
       if (signal.aborted)
         throw new StoppedError('the worker was stopped before the dead letters were confirmed');
       left = await this.#attempt(left);
-      if (left.length > 0) await pause(backoffMs(retry, retryDelayMsMin, retryDelayMsMax), signal);
-    }
-    if (this.#blocked) {
-      this.#blocked = false;
-      this.#options.onUnblocked();
     }
     return true;
   }
@@ -74,7 +83,6 @@ export class DeadLetterPublisher {
     }
     const failed = results.find((result) => result !== 'confirmed');
     if (failed !== undefined) {
-      this.#blocked = true;
       this.#options.onBlocked(`dead letters cannot be published: ${REASONS[failed]}`);
     }
     return left;

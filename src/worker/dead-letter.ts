@@ -19,15 +19,13 @@ const LETTER_NAMESPACE = '6d9c2b1e-4a57-4f0e-9a35-0c8f6f1d7b42';
 
 /**
  * The id of a letter: the same for every delivery of the same command, so that a redelivered one makes no second
- * letter. Without a message id the bytes stand in for it: two equal frames then share their letters.
+ * letter. The bytes count as well, since not every publisher gives every message an id of its own.
  *
  * @param position index of the command in its frame; -1 for the whole frame.
  */
-function letterId(delivery: Delivery, position: number): string {
-  const { messageId, appId = '', timestamp = 0 } = delivery;
-  const frame =
-    messageId ?? v5(Buffer.concat([Buffer.from(`${appId}/${timestamp}/`), delivery.body]), LETTER_NAMESPACE);
-  return v5(`${frame}/${position}`, LETTER_NAMESPACE);
+function letterId({ messageId, appId, timestamp }: Delivery, position: number, body: Buffer): string {
+  const name = JSON.stringify([messageId, appId, timestamp, position]);
+  return v5(Buffer.concat([Buffer.from(name), body]), LETTER_NAMESPACE);
 }
 
 export interface LetterSource {
@@ -70,7 +68,7 @@ function letter(
   { id, type, version }: Subject,
 ): DeadLetter {
   const failedAt = new Date();
-  const messageId = letterId(delivery, position);
+  const messageId = letterId(delivery, position, body);
   const headers: Record<string, string | number | undefined> = {
     [LETTER_HEADERS.code]: error.code,
     [LETTER_HEADERS.message]: clipText(error.message),
@@ -86,8 +84,7 @@ function letter(
     [LETTER_HEADERS.attempts]: attempts,
     [LETTER_HEADERS.messageId]: clipped(delivery.messageId),
     [LETTER_HEADERS.node]: clipped(delivery.appId),
-    [LETTER_HEADERS.publishedAt]:
-      delivery.timestamp === undefined ? undefined : new Date(delivery.timestamp * 1_000).toISOString(),
+    [LETTER_HEADERS.publishedAt]: publishedAt(delivery),
     [LETTER_HEADERS.traceparent]: clipped(delivery.headers[LETTER_HEADERS.traceparent]),
   };
   return {
@@ -102,6 +99,12 @@ function letter(
       headers: Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)),
     },
   };
+}
+
+/** ISO 8601; nothing where the publisher gave a time that is none, such as microseconds. */
+function publishedAt({ timestamp }: Delivery): string | undefined {
+  const date = new Date((timestamp ?? Number.NaN) * 1_000);
+  return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
 function clipped(value: unknown): string | undefined {

@@ -10,6 +10,8 @@
  * 6. Close the connections, then the HTTP server, which until here could be asked why it takes so long.
  */
 
+import { pause } from '../broker/backoff.ts';
+
 export interface DrainSteps {
   readonly reportNotReady: () => void;
   readonly endBacklog: () => void;
@@ -22,6 +24,9 @@ export interface DrainSteps {
   readonly closeConnections: () => Promise<void>;
   readonly closeHttpServer: () => Promise<void>;
 }
+
+/** How long abandoned work may take to notice: it is cut off from its servers, so milliseconds are much. */
+const ABANDON_TIMEOUT_MS = 5_000;
 
 /** Stops in order; returns whether the work was finished within the deadline. Never throws. */
 export async function drain(steps: DrainSteps, drainTimeoutMs: number): Promise<boolean> {
@@ -37,8 +42,8 @@ export async function drain(steps: DrainSteps, drainTimeoutMs: number): Promise<
   ]);
   clearTimeout(timer);
   if (!inTime) {
-    await steps.abandonWork();
-    await finished;
+    // Whatever does not end by this is cut off with the connections below.
+    await Promise.race([steps.abandonWork().then(() => finished), pause(ABANDON_TIMEOUT_MS)]);
   }
   await steps.closeConsumers();
   await steps.closePublishers();

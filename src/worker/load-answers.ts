@@ -3,9 +3,10 @@
  * documents weighed; a read that fails for what is stored is halved down to the one object that cannot be read.
  */
 import { ContractError } from '../contract/errors.ts';
+import { DOCUMENT_BYTES_MAX } from '../contract/limits.ts';
 import type { ReplyItem } from '../contract/reply.ts';
 import type { LoadedObject, LoadWanted, ReadSession } from '../store/store.ts';
-import { type StoreError, toStoreError } from '../store/store-error.ts';
+import { StoreError, toStoreError } from '../store/store-error.ts';
 
 /** Most objects read by one statement. */
 const READ_OBJECTS_MAX = 1_000;
@@ -93,6 +94,23 @@ export function loadAnswer(object: LoadedObject, claimedEpoch?: number): ReplyIt
   const { type = '', nextRcseq = 0, document } = object;
   return { line: { id, outcome: 'found', type, version, epoch, nextRcseq }, document };
 }
+
+/** Why a load cannot be answered with what was read; `undefined` if it can. */
+export function refusedRead(
+  result: ReadResult,
+): { error: ContractError; storeError?: StoreError } | undefined {
+  if (result instanceof StoreError) return { error: unreadable(result), storeError: result };
+  if (Buffer.byteLength(result.document ?? '') <= REPLY_DOCUMENT_BYTES_MAX) return undefined;
+  return {
+    error: new ContractError('UNSTORABLE', 'the object as PostgreSQL renders it is too large for a message'),
+  };
+}
+
+/**
+ * RabbitMQ 4 refuses messages above 16 MiB and closes the channel over them. jsonb renders 1e1000 with a thousand
+ * digits, so a document may come back far larger than it was stored.
+ */
+const REPLY_DOCUMENT_BYTES_MAX = DOCUMENT_BYTES_MAX;
 
 /** Why a load is rejected whose object the database cannot render. */
 export function unreadable(error: StoreError): ContractError {

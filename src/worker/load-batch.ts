@@ -1,7 +1,7 @@
 /** Answers the ordered loads of a batch, after everything before them is committed. */
 import type { ReadSession } from '../store/store.ts';
 import { StoreError, toStoreError } from '../store/store-error.ts';
-import { expired, isExpired, loadAnswer, type ObjectReader, unreadable } from './load-answers.ts';
+import { expired, isExpired, loadAnswer, type ObjectReader, refusedRead } from './load-answers.ts';
 import { reject, type WorkEntry, type WorkFrame } from './work-frame.ts';
 import type { WriteRetry } from './write-retry.ts';
 
@@ -43,6 +43,7 @@ export async function loadBatch(
 
 function answer(work: WorkEntry | undefined, result: Parameters<typeof loadAnswer>[0] | StoreError): void {
   if (work === undefined) return;
-  if (result instanceof StoreError) reject(work, { error: unreadable(result), storeError: result });
-  else work.answer = loadAnswer(result, work.claimedEpoch);
+  const rejection = refusedRead(result);
+  if (rejection !== undefined) reject(work, rejection);
+  else if (!(result instanceof StoreError)) work.answer = loadAnswer(result, work.claimedEpoch);
 }

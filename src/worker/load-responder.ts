@@ -16,6 +16,7 @@ import {
   isOfOneObject,
   loadAnswer,
   type ObjectReader,
+  refusedRead,
   unreadable,
 } from './load-answers.ts';
 import { type AnsweredEntry, type AnsweredFrame, type SettleContext, settleFrame } from './settle-frame.ts';
@@ -33,8 +34,8 @@ export interface LoadResponderOptions {
   /** Aborts when the drain deadline has passed. */
   readonly signal: AbortSignal;
   readonly onStoreError: (error: StoreError) => void;
-  /** Told when the database can be read again. */
-  readonly onStoreRecovery: () => void;
+  /** Told whenever the database could be read. */
+  readonly onStoreSuccess: () => void;
   readonly onBug: (error: unknown) => void;
 }
 
@@ -70,6 +71,8 @@ export class LoadResponder {
   }
 
   add(delivery: Delivery): void {
+    // After the end it stays unacked, and returns to the queue.
+    if (this.#ended) return;
     this.#waiting.push(toRequest(delivery));
     setImmediate(() => this.#wake.shift()?.());
   }
@@ -114,25 +117,28 @@ export class LoadResponder {
     await session.close();
   }
 
+  /** A list is taken by itself, since it may take long; loads are taken together. */
   #take(): Request[] {
     let loads = 0;
     let count = 0;
-    for (const { entries } of this.#waiting) {
-      if (count > 0 && loads + entries.length > LOADS_MAX) break;
+    for (const request of this.#waiting) {
+      const { entries } = request;
+      if (count > 0 && (isList(request) || loads + entries.length > LOADS_MAX)) break;
       loads += entries.length;
       count += 1;
+      if (isList(request)) break;
     }
     return this.#waiting.splice(0, count);
   }
 
   async #answer(requests: readonly Request[], session: ReadSession, reader: ObjectReader): Promise<void> {
-    const { retryDelayMsMin, retryDelayMsMax, signal, onStoreError, onStoreRecovery, settle } = this.#options;
+    const { retryDelayMsMin, retryDelayMsMax, signal, onStoreError, onStoreSuccess, settle } = this.#options;
     for (let retry = 0; ; retry += 1) {
       const open = openEntries(requests);
       if (open.length === 0) break;
       try {
         await this.#read(open, session, reader);
-        if (retry > 0) onStoreRecovery();
+        onStoreSuccess();
       } catch (error) {
         const storeError = toStoreError(error);
         onStoreError(storeError);
@@ -152,8 +158,9 @@ export class LoadResponder {
     await reader.read(session, wanted, (index, result) => {
       const entry = loads[index]?.entry;
       if (entry === undefined) return;
-      if (result instanceof StoreError) reject(entry, { error: unreadable(result), storeError: result });
-      else entry.answer = loadAnswer(result);
+      const rejection = refusedRead(result);
+      if (rejection !== undefined) reject(entry, rejection);
+      else if (!(result instanceof StoreError)) entry.answer = loadAnswer(result);
     });
     if (loads.length > 0) metrics.loadDuration.committed.observe((performance.now() - startedAt) / 1_000);
     for (const { entry, command } of lists) {
@@ -170,9 +177,17 @@ async function list(entry: RequestEntry, command: ListCommand, session: ReadSess
     entry.listed = objects.map((object) => loadAnswer(object));
   } catch (error) {
     const storeError = toStoreError(error);
-    if (!isOfOneObject(storeError)) throw storeError;
-    reject(entry, { error: unreadable(storeError), storeError });
+    // Cancelled by statement_timeout: it would be again.
+    if (storeError.sqlstate === QUERY_CANCELED) reject(entry, { error: expired() });
+    else if (isOfOneObject(storeError)) reject(entry, { error: unreadable(storeError), storeError });
+    else throw storeError;
   }
+}
+
+const QUERY_CANCELED = '57014';
+
+function isList({ entries }: Request): boolean {
+  return entries[0]?.entry.command?.action === 'list';
 }
 
 interface OpenEntry<Command = LoadCommand | ListCommand> {

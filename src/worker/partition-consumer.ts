@@ -15,6 +15,12 @@ export interface PartitionConsumerOptions {
   readonly workerName: string;
   readonly backlog: Backlog;
   readonly inFlight: InFlight;
+  /**
+   * The same for every worker and every channel. RabbitMQ returns the frames of a lost channel behind those that returned
+   * earlier: if a successor that asks for fewer is lost too, its frames come after the ones it did not get, and the
+   * order of the partition is broken.
+   */
+  readonly prefetchFrames: number;
   readonly metrics: Metrics;
   /** How long a hand-over waits for what is being written. */
   readonly handOverTimeoutMs: number;
@@ -37,12 +43,10 @@ export class PartitionConsumer implements OwnedPartition {
   #whenQuiet: (() => void) | undefined;
   #active = false;
   #deliveries = 0;
-  /** What this channel asked for; a reopened one asks anew. */
-  #prefetchFrames = 0;
   #handingOver: Promise<void> | undefined;
 
   constructor(connection: BrokerConnection, options: PartitionConsumerOptions) {
-    const { key, queue, inFlight } = options;
+    const { key, queue } = options;
     this.key = key;
     this.queue = queue;
     this.#options = options;
@@ -51,14 +55,12 @@ export class PartitionConsumer implements OwnedPartition {
       queue,
       priority: consumerPriority(options.workerName, key),
       prefetchCount: () => {
-        this.#prefetchFrames = inFlight.prefetchFrames;
-        return this.#prefetchFrames;
+        // Before the new channel consumes: its first deliveries may come in one read with the answer to that.
+        this.#partition.paused = false;
+        return options.prefetchFrames;
       },
       onDelivery: (delivery) => this.#take(new WorkFrame(delivery, key)),
-      onOpen: () => {
-        this.#partition.paused = false;
-        options.onOpen();
-      },
+      onOpen: options.onOpen,
       onLost: (error) => {
         this.#setActive(false);
         for (const frame of options.backlog.dropReturned(this.#partition)) this.done(frame);
@@ -91,9 +93,11 @@ export class PartitionConsumer implements OwnedPartition {
     return this.#unsettled.size;
   }
 
-  /** How long ago the oldest frame arrived that is not settled, in milliseconds; 0 if there is none. */
+  /** How long ago the oldest frame of the present channel arrived that is not settled, in milliseconds; or 0. */
   get oldestAgeMs(): number {
-    for (const { delivery } of this.#unsettled) return performance.now() - delivery.receivedAt;
+    for (const { delivery } of this.#unsettled) {
+      if (delivery.live()) return performance.now() - delivery.receivedAt;
+    }
     return 0;
   }
 
@@ -119,6 +123,14 @@ export class PartitionConsumer implements OwnedPartition {
       this.#handingOver = undefined;
     });
     return this.#handingOver;
+  }
+
+  /** The queue is gone: closes for ever and forgets what came from it. */
+  async remove(): Promise<void> {
+    await this.#handOver();
+    await this.close();
+    for (const frame of this.#unsettled) this.done(frame);
+    this.#options.backlog.remove(this.#partition);
   }
 
   /** Gives the queue back at once and subscribes again. */
@@ -164,7 +176,6 @@ export class PartitionConsumer implements OwnedPartition {
     if (!backlog.add(this.#partition, frame)) return;
     inFlight.add(frame);
     this.#unsettled.add(frame);
-    if (inFlight.exceeded && inFlight.prefetchFrames < this.#prefetchFrames) void this.#consumer.reopen();
   }
 
   #setActive(active: boolean): void {

@@ -1,8 +1,8 @@
 /** Sends replies to the requesters' queues. */
 import { randomUUID } from 'node:crypto';
+import { backoffMs, pause } from '../broker/backoff.ts';
 import type { ConfirmingPublisher, PublishResult } from '../broker/confirming-publisher.ts';
 import type { Delivery } from '../broker/queue-consumer.ts';
-import type { ReplyPublisher } from '../broker/reply-publisher.ts';
 import {
   NDJSON_CONTENT_TYPE,
   REPLIES_TYPE,
@@ -13,15 +13,18 @@ import {
 } from '../contract/names.ts';
 import { encodeReply, isFailure, type ReplyItem } from '../contract/reply.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { StoppedError } from './write-retry.ts';
 
 export interface ReplySenderOptions {
-  readonly replies: ReplyPublisher;
-  /** For replies that must not be missed. */
   readonly confirming: ConfirmingPublisher;
   /** What every reply queue begins with. */
   readonly repliesPrefix: string;
   readonly workerName: string;
   readonly metrics: Metrics;
+  readonly retryDelayMsMin: number;
+  readonly retryDelayMsMax: number;
+  /** Aborts when the drain deadline has passed. */
+  readonly signal: AbortSignal;
 }
 
 export class ReplySender {
@@ -39,47 +42,44 @@ export class ReplySender {
     return replyTo !== undefined && replyTo.startsWith(this.#options.repliesPrefix);
   }
 
-  /** Sends what the frame wants to hear; does nothing if that is nothing. */
-  async send(delivery: Delivery, items: readonly ReplyItem[]): Promise<void> {
+  /**
+   * Sends what the frame wants to hear; does nothing if that is nothing. Resolves when the broker has the whole reply, so
+   * that a frame which is acked behind it has been answered.
+   *
+   * @returns whether the requester's queue took it; not if there is none.
+   * @throws StoppedError if the worker stops before it is known.
+   */
+  async send(delivery: Delivery, items: readonly ReplyItem[]): Promise<boolean> {
     const { replyTo } = delivery;
-    if (replyTo === undefined) return;
+    if (replyTo === undefined) return false;
     if (!this.isUsable(delivery)) {
       this.#options.metrics.repliesIgnored.inc();
-      return;
+      return false;
     }
     for (const [body, properties] of this.#messages(delivery, items)) {
-      if (!(await this.#options.replies.send(replyTo, body, properties))) return;
-      this.#options.metrics.replies.inc();
-    }
-  }
-
-  /**
-   * As `send`, but finds out whether the requester is still there.
-   *
-   * @returns whether its queue took the whole reply.
-   */
-  async sendConfirmed(delivery: Delivery, items: readonly ReplyItem[]): Promise<boolean> {
-    const { replyTo = '' } = delivery;
-    for (const [body, properties] of this.#messages(delivery, items)) {
-      if ((await this.#publish(replyTo, body, properties)) !== 'confirmed') return false;
+      if (!(await this.#publish(replyTo, body, properties, delivery))) return false;
       this.#options.metrics.replies.inc();
     }
     return true;
   }
 
+  /** Publishes one part, again if it is not known whether it arrived: a requester knows a part that it has. */
   async #publish(
     queue: string,
     body: Buffer,
     properties: Record<string, unknown>,
-  ): Promise<PublishResult | undefined> {
-    try {
-      return await this.#options.confirming.publish('', queue, body, {
-        ...properties,
-        messageId: randomUUID(),
-      });
-    } catch {
-      // No open channel, so nothing was sent.
-      return undefined;
+    delivery: Delivery,
+  ): Promise<boolean> {
+    const { confirming, signal, retryDelayMsMin, retryDelayMsMax } = this.#options;
+    for (let retry = 0; ; retry += 1) {
+      const result = await attempt(() =>
+        confirming.publish('', queue, body, { ...properties, messageId: randomUUID() }),
+      );
+      if (result === 'confirmed') return true;
+      // Nobody is there any more, or has room; or the frame has returned to its queue, and is answered when it comes again.
+      if (result === 'returned' || result === 'refused' || !delivery.live()) return false;
+      await pause(backoffMs(retry, retryDelayMsMin, retryDelayMsMax), signal);
+      if (signal.aborted) throw new StoppedError('the worker was stopped before a reply was confirmed');
     }
   }
 
@@ -108,4 +108,13 @@ export class ReplySender {
 /** Failures and loads; successful writes are what `holdfast-reply: failures` leaves out. */
 function isAlwaysAnswered({ line: { outcome } }: ReplyItem): boolean {
   return isFailure(outcome) || outcome === 'found' || outcome === 'absent';
+}
+
+/** Without an open channel nothing is sent. */
+async function attempt(publish: () => Promise<PublishResult>): Promise<PublishResult | undefined> {
+  try {
+    return await publish();
+  } catch {
+    return undefined;
+  }
 }

@@ -52,6 +52,11 @@ export class Retention {
     await this.#session?.close();
   }
 
+  /** Cuts the database connection, so that nothing under way lasts any longer. */
+  async abandon(): Promise<void> {
+    await this.#session?.close();
+  }
+
   #schedule(delayMs: number): void {
     this.#timer = setTimeout(() => {
       this.#running = this.#run();

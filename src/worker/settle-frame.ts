@@ -59,7 +59,7 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
     await replies.send(delivery, items);
   } else {
     // Nothing that was confirmed disappears unheard: a refusal that nobody hears becomes a letter.
-    const heard = replies.isUsable(delivery) && (await replies.sendConfirmed(delivery, items));
+    const heard = replies.isUsable(delivery) && (await replies.send(delivery, items));
     if (!heard && !(await letters.publish(refusals, delivery.live))) return;
   }
   countOutcomes(frame.entries, context.metrics);

@@ -157,8 +157,7 @@ export class Subscriptions {
   async #unsubscribe(partitionCount: number): Promise<void> {
     for (const [key, consumer] of this.#partitions) {
       if (key.partitionCount !== partitionCount) continue;
-      await consumer.handOver();
-      await consumer.close();
+      await consumer.remove();
       this.#partitions.delete(key);
     }
     this.#changed();

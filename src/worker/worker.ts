@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { BrokerConnection } from '../broker/broker-connection.ts';
 import { ConfirmingPublisher } from '../broker/confirming-publisher.ts';
-import { ReplyPublisher } from '../broker/reply-publisher.ts';
 import type { Options } from '../config/options.ts';
 import { type Names, namesFor } from '../contract/names.ts';
 import type { ConnectionOptions } from '../store/connection.ts';
@@ -59,7 +58,6 @@ export class Worker {
   readonly #consuming: BrokerConnection;
   readonly #publishing: BrokerConnection;
   readonly #confirming: ConfirmingPublisher;
-  readonly #replies: ReplyPublisher;
   readonly #backlog: Backlog;
   readonly #inFlight: InFlight;
   /** Aborts as soon as the worker is told to stop. */
@@ -69,6 +67,7 @@ export class Worker {
   readonly #sessions: WriteSession[] = [];
   readonly #subscriptions: Subscriptions;
   #onSubscribed: () => void = () => {};
+  #storeFailed = false;
   readonly #responder: LoadResponder;
   readonly #settle: SettleContext;
   readonly #retention: Retention;
@@ -90,9 +89,8 @@ export class Worker {
     this.#consuming = this.#connection('consume');
     this.#publishing = this.#connection('publish');
     this.#confirming = new ConfirmingPublisher(this.#publishing, options);
-    this.#replies = new ReplyPublisher(this.#publishing, options);
     this.#backlog = new Backlog(options);
-    this.#inFlight = new InFlight({ ...options, partitionCount: options.partitions });
+    this.#inFlight = new InFlight();
     this.#settle = this.#settleContext();
     this.#responder = new LoadResponder({
       ...options,
@@ -103,7 +101,7 @@ export class Worker {
       metrics: this.metrics,
       signal: this.#abandoning.signal,
       onStoreError: (error) => this.#reportStoreError(error, 0),
-      onStoreRecovery: () => this.#reportStoreRecovery(),
+      onStoreSuccess: () => this.#reportStoreSuccess(),
       onBug: (error) => this.#fail(error),
     });
     this.#retention = new Retention({
@@ -171,7 +169,6 @@ export class Worker {
     this.metrics.storeAvailable.set(true);
     if (this.#given.declare ?? true) await prepareTopology(context, this.#consuming, this.#names);
     this.#confirming.start();
-    this.#replies.start();
     this.#responder.start();
     this.#startWriters();
     this.#retention.start();
@@ -197,7 +194,7 @@ export class Worker {
           ...options,
           signal,
           onFailure: (error, _failure, delayMs) => this.#reportStoreError(error, delayMs),
-          onRecovery: () => this.#reportStoreRecovery(),
+          onSuccess: () => this.#reportStoreSuccess(),
         }),
         reader: new ObjectReader(options.replyBytesMax),
         settle: this.#settle,
@@ -233,13 +230,19 @@ export class Worker {
         },
         abandonWork: async () => {
           this.#abandoning.abort();
-          await Promise.all([this.#responder.abandon(), ...this.#sessions.map((session) => session.close())]);
+          await Promise.all([
+            this.#responder.abandon(),
+            this.#retention.abandon(),
+            // What waits for a confirm learns that there will be none.
+            this.#confirming.close(),
+            ...this.#sessions.map((session) => session.close()),
+          ]);
         },
         closeConsumers: async () => {
           await this.#subscriptions.close();
         },
         closePublishers: async () => {
-          await Promise.all([this.#confirming.close(), this.#replies.close()]);
+          await this.#confirming.close();
         },
         closeConnections: async () => {
           await Promise.all([this.#consuming.close(), this.#publishing.close()]);
@@ -287,7 +290,8 @@ export class Worker {
         onUnblocked: () => this.#reportBroker(),
       }),
       replies: new ReplySender({
-        replies: this.#replies,
+        ...this.#options,
+        signal: this.#abandoning.signal,
         confirming: this.#confirming,
         repliesPrefix: this.#names.repliesPrefix,
         workerName,
@@ -321,11 +325,14 @@ export class Worker {
     if (failure === 'transient' || failure === 'systemic') this.metrics.writeRetries[failure].inc();
     this.#logger.warn({ err: error, sqlstate, delayMs }, 'the database could not be used; trying again');
     if (failure !== 'systemic') return;
+    this.#storeFailed = true;
     this.metrics.storeAvailable.set(false);
     this.health.fail('store', error.message);
   }
 
-  #reportStoreRecovery(): void {
+  #reportStoreSuccess(): void {
+    if (!this.#storeFailed) return;
+    this.#storeFailed = false;
     this.metrics.storeAvailable.set(true);
     this.health.pass('store');
     this.#logger.info({}, 'the database can be used again');

@@ -19,7 +19,7 @@ export interface WriteRetryOptions {
   /** Aborts when the drain deadline has passed. */
   readonly signal: AbortSignal;
   readonly onFailure: (error: StoreError, failure: FailureClass, delayMs: number) => void;
-  readonly onRecovery: () => void;
+  readonly onSuccess: () => void;
 }
 
 export class WriteRetry {
@@ -31,8 +31,8 @@ export class WriteRetry {
   }
 
   succeeded(): void {
-    if (this.#retries > 0) this.#options.onRecovery();
     this.#retries = 0;
+    this.#options.onSuccess();
   }
 
   /** Waits before the next attempt. @throws StoppedError if there will be none. */

@@ -7,7 +7,6 @@ import {
   type PublisherOptions,
   type PublishResult,
 } from '../../src/broker/confirming-publisher.ts';
-import { ReplyPublisher } from '../../src/broker/reply-publisher.ts';
 import { eventually, within } from '../support/eventually.ts';
 import { openScratch } from '../support/scratch.ts';
 import {
@@ -20,7 +19,6 @@ import {
   SOON_MS,
   testQueue,
 } from '../support/test-broker.ts';
-import { uncaughtDuring } from '../support/uncaught.ts';
 
 const scratch = await openScratch();
 
@@ -169,48 +167,6 @@ describe('closing a publisher', () => {
     const publisher = await openPublisher(await connected(brokerConnection(scratch)));
     await within(SOON_MS, 'closing', Promise.all([publisher.close(), publisher.close()]));
     expect(publisher.open).toBe(false);
-  });
-});
-
-describe('a reply', () => {
-  it('reaches its queue', async () => {
-    const queue = await testQueue(scratch);
-    const replies = new ReplyPublisher(await connected(brokerConnection(scratch)), RETRY);
-    replies.start();
-    await eventually(() => replies.send(queue, body, {}));
-    await replies.close();
-    expect(await empty(scratch, queue)).toContain('text');
-  });
-
-  it('to a requester who is gone is dropped, and the next one is sent', async () => {
-    const queue = await testQueue(scratch);
-    const replies = new ReplyPublisher(await connected(brokerConnection(scratch)), RETRY);
-    replies.start();
-    await eventually(() => replies.send('no-queue-of-this-name', body, {}));
-    expect(await replies.send(queue, body, {})).toBe(true);
-    await replies.close();
-    expect(await empty(scratch, queue)).toEqual(['text']);
-  });
-
-  it('is not sent where there is no channel, and nothing throws while one is closing or breaks', async () => {
-    const { proxy, connection } = await proxied(scratch);
-    const replies = new ReplyPublisher(await connected(connection), RETRY);
-    expect(await replies.send('x', body, {})).toBe(false);
-    replies.start();
-    await eventually(() => replies.send('x', body, {}));
-    const uncaught = await uncaughtDuring(async () => {
-      const big = Buffer.alloc(4_000_000);
-      proxy.silence();
-      const sending = Array.from({ length: 5 }, () => replies.send('x', big, {}));
-      proxy.heal();
-      await within(SOON_MS, 'sending', Promise.all(sending));
-      await eventually(() => replies.send('x', body, {}));
-      const closing = replies.close();
-      await replies.send('x', body, {});
-      await within(SOON_MS, 'closing', closing);
-    });
-    expect(uncaught).toEqual([]);
-    expect(await replies.send('x', body, {})).toBe(false);
   });
 });
 

@@ -57,7 +57,7 @@ it('goes on when one frame with poison is there twice, as after a lost confirm',
 it('keeps the order of a partition whose workers are killed one after the other', async () => {
   // A worker that has seen small frames asks for more of them ahead than a new one. What it held returns to the queue;
   // its successor takes the first of that and is killed as well. Its own part must not end up behind the rest.
-  const environment = { HOLDFAST_IN_FLIGHT_BYTES_MAX: '1048576' };
+  const environment = {};
   const object = nextObject();
   const found = await scripted(async (run) => {
     const first = await run.worker(environment);
@@ -96,8 +96,8 @@ it('answers a persisted call although the worker lost the connection on which it
     const worker = await run.worker();
     const id = objectId(nextObject());
     await client.save({ id, type: 'T', document: { n: 1 } }, { until: 'persisted' });
-    // It has two connections; which is which is not known from here.
-    for (const choice of [0.25, 0.75]) {
+    // It has two connections, one to consume and one to publish; who is lost comes back as the last.
+    for (const choice of [0.75, 0.25]) {
       const document = { choice };
       const saved = client.save({ id, type: 'T', document }, { until: 'persisted', timeoutMs: 10_000 });
       const outcome = saved.then((result) => result.outcome);

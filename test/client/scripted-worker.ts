@@ -4,7 +4,6 @@
  */
 import { BrokerConnection } from '../../src/broker/broker-connection.ts';
 import { type Delivery, QueueConsumer } from '../../src/broker/queue-consumer.ts';
-import { ReplyPublisher } from '../../src/broker/reply-publisher.ts';
 import type { Command } from '../../src/contract/command.ts';
 import { decodeFrame } from '../../src/contract/frame.ts';
 import {
@@ -19,6 +18,7 @@ import {
 } from '../../src/contract/names.ts';
 import { encodeReply, isFailure, type ReplyItem } from '../../src/contract/reply.ts';
 import { ObjectModel } from './object-model.ts';
+import { ReplyPublisher } from './reply-publisher.ts';
 
 const RETRY = { retryDelayMsMin: 5, retryDelayMsMax: 20 };
 

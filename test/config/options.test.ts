@@ -90,7 +90,6 @@ describe('relations between options', () => {
   it.each([
     ['documentBytesMax <= batchBytesMax', { documentBytesMax: 9 * MIB, replyBytesMax: 32 * MIB }],
     ['documentBytesMax <= replyBytesMax', { replyBytesMax: MIB - 1 }],
-    ['writers * batchBytesMax <= inFlightBytesMax', { writers: 9 }],
     ['copyRowsMin <= batchCommandsMax', { batchCommandsMax: 999 }],
     ['retryDelayMsMin <= retryDelayMsMax', { retryDelayMsMin: 5_001 }],
     ['lockTimeoutMs < statementTimeoutMs', { statementTimeoutMs: 5_000 }],
@@ -109,7 +108,7 @@ describe('relations between options', () => {
   });
 
   it('each are held by a case above and by the defaults', () => {
-    expect(OPTION_RELATIONS.map((relation) => relation.requirement)).toHaveLength(8);
+    expect(OPTION_RELATIONS.map((relation) => relation.requirement)).toHaveLength(7);
     for (const relation of OPTION_RELATIONS) expect(relation.holds(Options.parse({}))).toBe(true);
   });
 

@@ -147,7 +147,9 @@ describe('a session', () => {
   it('stopped in the middle is ended by the server, which frees its slots for others', async () => {
     const store = await openStore(scratch);
     const proxy = await scratch.openProxy(store.databaseUrl);
-    const stopped = store.open({ databaseUrl: proxy.url, idleInTransactionTimeoutMs: 100 });
+    const stopped = store.open({ databaseUrl: proxy.url, idleInTransactionTimeoutMs: 500 });
+    const successor = store.open();
+    await successor.probe();
     const before = [save('a', '{"n":1}', { version: 1 })];
     await runBatch(stopped, [save('b', '{}', { version: 1 })]);
     const reached = new Gate();
@@ -159,7 +161,6 @@ describe('a session', () => {
     };
     const writing = runBatch(stopped, before).catch((thrown: unknown) => thrown);
     await reached.opened;
-    const successor = store.open();
     const late = [save('a', '{"n":2}', { version: 2 })];
     expect((await runBatch(successor, late)).heldSlots.size).toBe(1);
     await within(

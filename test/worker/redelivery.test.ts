@@ -73,7 +73,7 @@ describe('a worker whose connection to RabbitMQ is cut again and again', () => {
     const proxy = await scratch.openProxy(scratch.amqpUrl);
     const running = await startWorker(scratch, {
       amqpUrl: proxy.url,
-      prefetchFramesMax: 8,
+      prefetchFrames: 8,
       batchCommandsMax: 16,
       copyRowsMin: 16,
     });

@@ -5,10 +5,10 @@ import type { RightsProbe } from '../../broker/probe-rights.ts';
 import type { Options } from '../../config/options.ts';
 import { namesFor } from '../../contract/names.ts';
 import { redactUrl } from '../../telemetry/redact-url.ts';
-import { CommandFailure } from '../command-failure.ts';
+import { CommandFailure, messageOf } from '../command-failure.ts';
 import { EXIT_CODES } from '../exit-code.ts';
 import { plural } from '../number-text.ts';
-import { type Broker, openBroker } from '../servers.ts';
+import { type Broker, openBroker, withBroker } from '../servers.ts';
 import { type Check, CheckList } from './check.ts';
 
 /** At-least-once dead-lettering of quorum queues came with it. */
@@ -42,12 +42,11 @@ export async function checkBroker(options: Options): Promise<Check[]> {
 
 /** Wrong credentials are a failure that waiting does not mend; a server that is away is not. */
 export function noteUnreachable(list: CheckList, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
   const advice = error instanceof CommandFailure ? error.advice : 'Look into the log of the server';
   if (error instanceof CommandFailure && error.exitCode === EXIT_CODES.configuration) {
-    list.fail('reachable', message, advice);
+    list.fail('reachable', messageOf(error), advice);
   } else {
-    list.unreachable('reachable', message, advice);
+    list.unreachable('reachable', messageOf(error), advice);
   }
 }
 
@@ -59,7 +58,10 @@ async function look({ model }: Broker, options: Options, list: CheckList): Promi
   ]);
   const names = namesFor(options.prefix);
   judgeVersion(model.connection.serverProperties['version'] ?? '', list);
-  const rights = await probeRights(model, names, PROBE_TIMEOUT_MS);
+  // On a connection of its own: one that has published is not read any further while an alarm lasts.
+  const rights = await withBroker(options, 'doctor', (probing) =>
+    probeRights(probing.model, names, PROBE_TIMEOUT_MS),
+  );
   judgeRights(rights, list, options);
   if (rights.refused !== undefined) return;
   judgeTopology(await checkTopology(model, names, options.partitions), list);
@@ -100,7 +102,7 @@ export function judgeRights(
     const { right, error } = refused;
     list.fail(
       'rights',
-      `user ${user} may not ${RIGHTS[right]}: ${error.message}`,
+      `user ${user} may not ${RIGHTS[right]}: ${messageOf(error)}`,
       `Give it the right to ${right}: rabbitmqctl set_permissions -p <vhost> ${user} "^${options.prefix}" ".*" "^${options.prefix}"`,
     );
   } else if (blocked) {

@@ -74,7 +74,7 @@ async function replace({ pool, signal }: World, afterMs: number): Promise<void> 
  * Holds every writing transaction between its last statement and its commit, and kills the worker of the first that
  * comes there.
  */
-export async function killBeforeCommit(world: World): Promise<WorkerProcess | undefined> {
+async function killBeforeCommit(world: World): Promise<WorkerProcess | undefined> {
   const sql = await world.openSql();
   try {
     await sql.query('SELECT pg_advisory_lock($1, $2)', [HOOK_NAMESPACE, HOOK_BEFORE_COMMIT]);
@@ -108,7 +108,7 @@ export async function waitingWorker(sql: Client, hook = HOOK_BEFORE_COMMIT): Pro
 }
 
 /** Holds back everything the worker sends to RabbitMQ, waits until it has committed something, and kills it. */
-export async function killAfterCommit(world: World, worker: WorkerProcess): Promise<boolean> {
+async function killAfterCommit(world: World, worker: WorkerProcess): Promise<boolean> {
   const sql = await world.openSql();
   try {
     await sql.query('SELECT pg_advisory_lock($1, $2)', [HOOK_NAMESPACE, HOOK_COMMITTED]);

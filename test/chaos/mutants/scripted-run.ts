@@ -24,7 +24,7 @@ import { nowUs } from '../workload/clock.ts';
 import { readDocument } from '../workload/documents.ts';
 import { objectId } from '../workload/objects.ts';
 
-const ANSWER_MS = 20_000;
+const ANSWER_MS = 15_000;
 const POLL_MS = 10;
 
 interface Sending {

@@ -23,6 +23,7 @@ import type { NodeConfig } from './node-config.ts';
 import { runNode } from './node-process.ts';
 import { Pace } from './pace.ts';
 import { Recorder } from './recorder.ts';
+import { untilSettled } from './until-settled.ts';
 import { VersionSource } from './version-source.ts';
 
 /** One write on its way. */
@@ -102,8 +103,7 @@ class ObjectNode {
   async finish(): Promise<string[]> {
     this.#finishing = true;
     this.#pace.stop();
-    const deadline = performance.now() + FINISH_MS;
-    while (this.#calls > 0 && performance.now() < deadline) await new Promise((done) => setTimeout(done, 50));
+    await untilSettled(() => this.#calls);
     const unsettled = this.#calls === 0 ? [] : [`${this.#config.name}: ${this.#calls} calls never settled`];
     await this.#client.close({ drainTimeoutMs: 5_000 });
     return unsettled;
@@ -351,8 +351,6 @@ class ObjectNode {
     });
   }
 }
-
-const FINISH_MS = 90_000;
 
 type SaveInputs = { id: string; type: string; version: number; epoch: number; document: Buffer }[];
 

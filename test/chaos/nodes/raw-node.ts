@@ -23,6 +23,7 @@ import {
 import { RawLink, type RawMessage } from './raw-link.ts';
 import { type Line, readLines } from './raw-reply.ts';
 import { Recorder } from './recorder.ts';
+import { untilSettled } from './until-settled.ts';
 import { VersionSource } from './version-source.ts';
 
 interface Frame {
@@ -113,13 +114,11 @@ class RawNode {
   async finish(): Promise<{ unsettled: string[]; malformedReplies: string[] }> {
     this.#finishing = true;
     this.#pace.stop();
-    const deadline = performance.now() + FINISH_MS;
     const waiting = (): Frame[] =>
       [...this.#open.values()].filter(
         ({ message, confirmedAt, deaf }) => confirmedAt === 0 || (!deaf && message.replyMode === 'all'),
       );
-    while (waiting().length > 0 && performance.now() < deadline)
-      await new Promise((done) => setTimeout(done, 50));
+    await untilSettled(() => waiting().length);
     const unsettled = waiting().map(
       ({ message, confirmedAt }) =>
         `frame ${message.messageId} was never ${confirmedAt === 0 ? 'confirmed' : 'answered'}`,
@@ -139,10 +138,10 @@ class RawNode {
       const commands = [loadCommand(object)];
       void this.#send(this.#message(partition, commands, 'all'), commands, false);
     }
-    const deadline = performance.now() + BARRIER_MS;
-    const left = (): boolean =>
-      [...this.#open.values()].some(({ message, deaf }) => message.replyMode === 'all' && !deaf);
-    while (left() && performance.now() < deadline) await new Promise((done) => setTimeout(done, 50));
+    await untilSettled(
+      () =>
+        [...this.#open.values()].filter(({ message, deaf }) => message.replyMode === 'all' && !deaf).length,
+    );
   }
 
   #makeCommands(partition: number, count: number): RawCommand[] {
@@ -243,7 +242,7 @@ class RawNode {
     whole = false,
   ): Promise<void> {
     const { length } = commands;
-    if (!this.#finishing) await this.#pace.begin(length);
+    await this.#pace.begin(length);
     if (!replay) this.#recorder.issued += length;
     const frame: Frame = {
       message,
@@ -263,7 +262,6 @@ class RawNode {
     }
     void this.#link.publish(message).then((confirmed) => {
       if (confirmed) frame.confirmedAt = nowUs();
-      this.#pace.end(length);
       this.#retireFrame(frame);
     });
   }
@@ -312,6 +310,7 @@ class RawNode {
 
   #record(frame: Frame, lines: readonly Line[] | undefined): void {
     this.#open.delete(frame.message.messageId);
+    this.#pace.end(frame.commands.length);
     const { commands, invokedAt, replay, confirmedAt, message } = frame;
     const endedAt = lines === undefined && confirmedAt > 0 ? confirmedAt : nowUs();
     for (const [index, command] of commands.entries()) {
@@ -364,8 +363,6 @@ class RawNode {
   }
 }
 
-const FINISH_MS = 90_000;
-const BARRIER_MS = 30_000;
 /** What the message ids of frames begin with that are only to be told of failures. */
 const FAILURES_ID = 'raw-failures-';
 

@@ -13,7 +13,7 @@ export function checkAudit(history: ObjectHistory, issued: Issued, report: Repor
 }
 
 /** Which epochs had been granted, and told to their owners, by a given time. */
-export class Grants {
+class Grants {
   readonly #endedAt: number[] = [];
   readonly #epochMax: number[] = [];
 

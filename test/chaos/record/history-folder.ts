@@ -20,7 +20,7 @@ import { readRows } from './row-file.ts';
 
 /** seq, object, change, version, epoch, nonce, time of the change, number of the worker. */
 export const AUDIT_COLUMN_COUNT = 8;
-export const AUDIT_CHANGES: readonly AuditEntry['change'][] = ['row', 'gone', 'tombstone', 'tombstone-gone'];
+const AUDIT_CHANGES: readonly AuditEntry['change'][] = ['row', 'gone', 'tombstone', 'tombstone-gone'];
 
 /** What is stored at the end: object, 0 row or 1 tombstone, version, epoch, nonce, intact. */
 export const STORED_COLUMN_COUNT = 6;

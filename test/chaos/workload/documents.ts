@@ -7,9 +7,6 @@ import { subSeed } from './random.ts';
 /** Beyond 2^53: lost by whoever parses and restringifies. */
 const BIG_INTEGER = '12345678901234567890';
 
-/** What the database of a run refuses by a constraint of its own. */
-export const REFUSED_MEMBER = '"refused":true';
-
 /** The text of a document of about `bytes` bytes. */
 export function documentText(object: number, version: number, nonce: number, bytes: number): string {
   const pad = padOf(object, version, nonce, bytes);

@@ -3,8 +3,8 @@
  * its reply, as it misses everything.
  */
 import type { Channel, Options } from 'amqplib';
-import type { BrokerConnection } from './broker-connection.ts';
-import { openChannel, SupervisedChannel } from './supervised-channel.ts';
+import type { BrokerConnection } from '../../src/broker/broker-connection.ts';
+import { openChannel, SupervisedChannel } from '../../src/broker/supervised-channel.ts';
 
 export class ReplyPublisher {
   readonly #supervised: SupervisedChannel<Channel>;
