@@ -31,7 +31,7 @@ export function brokerFault(error: unknown, amqpUrl: string): CommandFailure {
   };
   const message = messageOf(error);
   const user = userOf(amqpUrl);
-  if (message.includes('ACCESS_REFUSED - Login was refused')) {
+  if (message.includes('Login was refused')) {
     return failure(error, server, misconfigured(`refuses user ${user} or the password`, server));
   }
   // amqplib meets the refusal of a virtual host where it expects the answer to its request to open it.

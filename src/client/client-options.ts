@@ -97,7 +97,8 @@ const Fields = z.strictObject({
   retryDelayMsMin: milliseconds().default(100),
   retryDelayMsMax: milliseconds().default(5_000),
 
-  // See docs: one leaves the partition idle for a round trip, more than two only make frames smaller.
+  // Two keep a partition busy during the round trip of a confirm; measured, 1 to 4 differ by less than the noise at full
+  // speed, and more than two only make frames smaller (220 commands with two, 160 with four).
   framesInFlightMax: count(16).default(2),
   frameBytesMax: count(FRAME_BYTES_MAX).default(128 * 1_024),
   frameCommandsMax: count(FRAME_COMMANDS_MAX).default(FRAME_COMMANDS_MAX),

@@ -46,14 +46,16 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
   if (frame.rejection !== undefined) {
     if (!(await letters.publish([frameLetter(source, frame.rejection)], delivery.live))) return;
     const { code, message } = frame.rejection.error;
-    await replies.send(delivery, [{ line: { outcome: 'rejected', code, message } }]);
     context.metrics.commands.rejected.inc();
+    await replies.send(delivery, [{ line: { outcome: 'rejected', code, message } }]);
     delivery.settle();
     return;
   }
   const rejected = frame.entries.flatMap((work, position) => rejectionLetter(work, position, source));
   if (rejected.length > 0 && !(await letters.publish(rejected, delivery.live))) return;
   const items = frame.entries.flatMap(answersOf);
+  // Before anybody hears of them, so that who has an answer finds it counted.
+  countOutcomes(frame.entries, context.metrics);
   const refusals = frame.entries.flatMap((work, position) => refusalLetter(work, position, source));
   if (refusals.length === 0) {
     await replies.send(delivery, items);
@@ -62,7 +64,6 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
     const heard = replies.isUsable(delivery) && (await replies.send(delivery, items));
     if (!heard && !(await letters.publish(refusals, delivery.live))) return;
   }
-  countOutcomes(frame.entries, context.metrics);
   delivery.settle();
 }
 
