@@ -1,5 +1,4 @@
 /** Opens what a command needs of the two servers, with errors that name the server. Drivers load when first needed. */
-import { setTimeout as wait } from 'node:timers/promises';
 import type { BrokerConnection } from '../broker/broker-connection.ts';
 import type { Options } from '../config/options.ts';
 import type { Connection } from '../store/connection.ts';
@@ -19,23 +18,11 @@ export async function openBroker(options: Options, purpose: string): Promise<Bro
     await connection.startOnce();
     const { model } = connection;
     if (model === undefined) throw new Error('the connection was lost at once');
-    return { model, close: () => closeSoon(connection) };
+    return { model, close: () => connection.close() };
   } catch (error) {
     await connection.close();
     throw brokerFault(error, options.amqpUrl);
   }
-}
-
-/** While an alarm lasts RabbitMQ does not read what comes on a connection that has published, not even its end. */
-const CLOSE_MS = 1_000;
-
-async function closeSoon(connection: BrokerConnection): Promise<void> {
-  const late = new AbortController();
-  await Promise.race([
-    connection.close(),
-    wait(CLOSE_MS, undefined, { signal: late.signal }).catch(() => undefined),
-  ]);
-  late.abort();
 }
 
 /** @throws CommandFailure that says why it cannot be reached. */

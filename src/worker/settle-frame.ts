@@ -54,15 +54,17 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
   const rejected = frame.entries.flatMap((work, position) => rejectionLetter(work, position, source));
   if (rejected.length > 0 && !(await letters.publish(rejected, delivery.live))) return;
   const items = frame.entries.flatMap(answersOf);
-  // Before anybody hears of them, so that who has an answer finds it counted.
-  countOutcomes(frame.entries, context.metrics);
   const refusals = frame.entries.flatMap((work, position) => refusalLetter(work, position, source));
-  if (refusals.length === 0) {
-    await replies.send(delivery, items);
-  } else {
+  if (refusals.length === 0 || replies.isUsable(delivery)) {
+    // Before anybody hears of them, so that who has an answer finds it counted.
+    countOutcomes(frame.entries, context.metrics);
+    const heard = await replies.send(delivery, items);
     // Nothing that was confirmed disappears unheard: a refusal that nobody hears becomes a letter.
-    const heard = replies.isUsable(delivery) && (await replies.send(delivery, items));
     if (!heard && !(await letters.publish(refusals, delivery.live))) return;
+  } else {
+    await replies.send(delivery, items);
+    if (!(await letters.publish(refusals, delivery.live))) return;
+    countOutcomes(frame.entries, context.metrics);
   }
   delivery.settle();
 }

@@ -30,6 +30,8 @@ const TIMEOUTS = {
 };
 
 const LAST_LINES = 30;
+/** How long a worker may take until it listens to signals, whether servers are there or not. */
+const LISTENING_MS = 5_000;
 
 export class WorkerProcess {
   readonly name: string;
@@ -128,8 +130,13 @@ export class WorkerProcess {
   /** Lets it drain; returns what was wrong with its end, if anything was. */
   async drain(limitMs: number): Promise<string | undefined> {
     if (!this.running) return undefined;
-    this.ending = true;
     this.thaw();
+    // Before it is ready it may not listen to signals yet; then it ends at once, which is no drain.
+    await Promise.race([this.ready, new Promise((resolve) => setTimeout(resolve, LISTENING_MS))]).catch(
+      () => undefined,
+    );
+    if (!this.running) return undefined;
+    this.ending = true;
     this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), limitMs);
     await this.#end();
