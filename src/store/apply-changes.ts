@@ -12,7 +12,7 @@ import { raiseEpochs } from './raise-epochs.ts';
 import { removeTombstones } from './remove-tombstones.ts';
 import { STAGED } from './stage-objects.ts';
 import type { Changes, ObjectRow, RefusedRow, UpdateRow, WrittenRow } from './store.ts';
-import { StoreError, toStoreError } from './store-error.ts';
+import { isGuardMiss, StoreError, toStoreError } from './store-error.ts';
 import { updateObjects } from './update-objects.ts';
 import { updateStagedObjects } from './update-staged-objects.ts';
 import { upsertTombstones } from './upsert-tombstones.ts';
@@ -153,7 +153,7 @@ export async function halve<Item>(
     return;
   } catch (error) {
     const storeError = toStoreError(error);
-    if (storeError.failure !== 'row') throw storeError;
+    if (storeError.failure !== 'row' && !isGuardMiss(storeError)) throw storeError;
     await connection.query(ROLLBACK_TO);
     const [first] = items;
     if (items.length === 1 && first !== undefined) {

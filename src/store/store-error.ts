@@ -93,3 +93,11 @@ export function toStoreError(error: unknown): StoreError {
   const message = error instanceof Error ? error.message || error.name : String(error);
   return new StoreError(message, { failure: 'systemic', connectionLost: true, cause: error });
 }
+
+/**
+ * Whether rows did not go through their guard. Isolating, a single row of which that is so, decided in the same
+ * transaction, is taken for refused: a trigger swallows it without an error.
+ */
+export function isGuardMiss({ failure, sqlstate }: StoreError): boolean {
+  return failure === 'contended' && sqlstate === undefined;
+}

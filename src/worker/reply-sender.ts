@@ -56,9 +56,12 @@ export class ReplySender {
       this.#options.metrics.repliesIgnored.inc();
       return false;
     }
+    let parts = 0;
     for (const [body, properties] of this.#messages(delivery, items)) {
+      // Before anybody hears of it, so that who has a reply finds it counted.
+      if (parts === 0) this.#options.metrics.replies.inc();
       if (!(await this.#publish(replyTo, body, properties, delivery))) return false;
-      this.#options.metrics.replies.inc();
+      parts += 1;
     }
     return true;
   }

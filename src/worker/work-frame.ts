@@ -46,6 +46,8 @@ export class WorkFrame {
   rejection: Rejection | undefined;
   /** A connection was lost while a transaction with it was under way: it may have been applied already. */
   ambiguous = false;
+  /** How often rows of its batch did not go through their guard. */
+  guardMisses = 0;
   /** Its commands stand in the number of those in flight. */
   counted = false;
   #decoded = false;

@@ -11,7 +11,7 @@ import {
   type WriteRequest,
   type WriteSession,
 } from '../store/store.ts';
-import { StoreError, toStoreError } from '../store/store-error.ts';
+import { isGuardMiss, StoreError, toStoreError } from '../store/store-error.ts';
 import { type BatchCommand, isClaim, isSave, type Verdict } from './batch-command.ts';
 import { type BatchDecision, decideBatch } from './decide.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
@@ -25,6 +25,9 @@ export interface WriteBatchContext {
   readonly streak: RefusalStreak;
   readonly onWritten: (result: { path: 'rows' | 'copy'; rows: number; durationMs: number }) => void;
 }
+
+/** Somebody who changes our rows between our read and our write is hardly that quick three times in a row. */
+const GUARD_MISSES_MAX = 3;
 
 export interface WriteBatchResult {
   /** Frames with commands in held slots: nothing of them may be answered or acked. */
@@ -128,7 +131,11 @@ class BatchWriting {
         }
         const storeError = toStoreError(error);
         if (storeError.connectionLost) for (const frame of this.#frames) frame.ambiguous = true;
-        if (storeError.failure === 'contended') throw storeError;
+        if (storeError.failure === 'contended') {
+          if (isolate || !this.#isSwallowed(storeError)) throw storeError;
+          isolate = true;
+          continue;
+        }
         if (storeError.failure === 'row' && !isolate) isolate = true;
         else await retry.failed(storeError.failure === 'row' ? unisolated(storeError) : storeError);
       }
@@ -157,6 +164,13 @@ class BatchWriting {
       if (last !== undefined && isSave(last)) rows.push(last.row);
     }
     return rows;
+  }
+
+  /** Whether it is not somebody else's write that stops ours, since it has been stopped so often. */
+  #isSwallowed(error: StoreError): boolean {
+    if (!isGuardMiss(error)) return false;
+    for (const frame of this.#frames) frame.guardMisses += 1;
+    return this.#frames.some(({ guardMisses }) => guardMisses > GUARD_MISSES_MAX);
   }
 
   #isSystemic(error: RowsRefusedError): boolean {

@@ -4,8 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { PARTITIONS, type Scratch } from '../support/scratch.ts';
+
+/** A test starts several processes, each of which takes seconds while others keep the machine busy. */
+export const PATIENCE_MS = 120_000;
+vi.setConfig({ testTimeout: PATIENCE_MS });
 
 /** Built by `npm run build`, which `npm test` does first. */
 export const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -117,7 +122,7 @@ export class CliProcess {
         throw new Error(`it ended with ${this.child.exitCode} before it printed ${text}: ${this.stderr}`);
       }
       return false;
-    }, 20_000);
+    }, PATIENCE_MS);
   }
 }
 

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { openScratch, PARTITIONS } from '../support/scratch.ts';
 import { onChannel } from '../support/test-broker.ts';
-import { Cli, startWorker } from './cli-process.ts';
+import { Cli, PATIENCE_MS, startWorker } from './cli-process.ts';
 
 const scratch = await openScratch();
 const cli = Cli.for(scratch);
@@ -175,7 +175,7 @@ describe('plain documents', () => {
     expect(stderr).not.toContain('\r');
     const ids = new Set(cities.map(({ country, name }) => `city-${country}-${name}`));
     expect(await countOf('City')).toBe(ids.size);
-  }, 120_000);
+  });
 });
 
 describe('a dry run', () => {
@@ -199,7 +199,7 @@ describe('an interrupted publish', () => {
       const lines = Array.from({ length: 100 }, () => `{"id":"e${(sent += 1)}"}\n`);
       running.child.stdin?.write(lines.join(''));
     }, 5);
-    await eventually(async () => (await countOf('Endless')) > 0, 20_000);
+    await eventually(async () => (await countOf('Endless')) > 0, PATIENCE_MS);
     running.signal('SIGINT');
     const { code, stdout, stderr } = await running.ended;
     clearInterval(feeding);
@@ -223,9 +223,9 @@ describe('an interrupted publish', () => {
         channel.checkQueue(`${scratch.id}-idle.commands.1.0`),
       );
       return queue.messageCount > 0;
-    });
+    }, PATIENCE_MS);
     running.signal('SIGTERM');
-    await eventually(() => running.stderr.includes('stopping'));
+    await eventually(() => running.stderr.includes('stopping'), PATIENCE_MS);
     running.signal('SIGTERM');
     const { code, stdout } = await running.ended;
     await cli.run(['topology', '--delete', '--yes', '--force'], options);
@@ -239,7 +239,7 @@ it('goes on by itself when the connection is cut', async () => {
   const args = ['publish', '-', '--type', 'Cut', '--id', 'id', '--until', 'persisted'];
   const running = cli.start(args, { env: { HOLDFAST_AMQP_URL: proxy.url } });
   running.child.stdin?.write('{"id":"before"}\n');
-  await eventually(async () => (await countOf('Cut')) === 1, 20_000);
+  await eventually(async () => (await countOf('Cut')) === 1, PATIENCE_MS);
   proxy.cut();
   running.child.stdin?.end('{"id":"behind"}\n');
   const { code, stdout, stderr } = await running.ended;

@@ -5,7 +5,7 @@ import { MIGRATIONS } from '../../src/store/migrations.ts';
 import { eventually } from '../support/eventually.ts';
 import { openScratch, PARTITIONS } from '../support/scratch.ts';
 import { fill, onChannel } from '../support/test-broker.ts';
-import { Cli, startWorker } from './cli-process.ts';
+import { Cli, PATIENCE_MS, startWorker } from './cli-process.ts';
 
 const scratch = await openScratch();
 const cli = Cli.for(scratch);
@@ -198,7 +198,7 @@ describe('when a server is away', () => {
 
 it('status shows it again and again until it is told to end', async () => {
   const watching = cli.start(['status', '--watch', '0.2', '--json']);
-  await eventually(() => watching.stdout.split('\n').length > 3);
+  await eventually(() => watching.stdout.split('\n').length > 3, PATIENCE_MS);
   watching.signal('SIGINT');
   const { code, stdout } = await watching.ended;
   expect(code).toBe(0);

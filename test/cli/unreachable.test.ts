@@ -31,6 +31,9 @@ afterAll(() => {
   silent.close();
 });
 
+/** Only what never answers is not waited for: a busy machine may take its time for the others. */
+const hurry = (what: string): string[] => (what === 'silent' ? ['--connect-timeout-ms', '500'] : []);
+
 describe('RabbitMQ', () => {
   const cases: [what: string, url: () => string, code: number, message: string][] = [
     [
@@ -56,7 +59,7 @@ describe('RabbitMQ', () => {
   ];
   it.each(cases)('%s', async (what, url, code, message) => {
     for (const args of [['load', 'x'], ['topology']]) {
-      const ended = await cli.run([...args, '--amqp-url', url(), '--connect-timeout-ms', '500']);
+      const ended = await cli.run([...args, '--amqp-url', url(), ...hurry(what)]);
       expect([what, ended.code, ended.stdout]).toEqual([what, code, '']);
       expect(ended.stderr).toContain('holdfast: RabbitMQ at amqp://');
       expect(ended.stderr).toContain(message);
@@ -102,7 +105,7 @@ describe('PostgreSQL', () => {
   ];
   it.each(cases)('%s', async (what, url, code, message) => {
     for (const args of [['object', 'x'], ['migrate'], ['migrate', '--dry-run']]) {
-      const ended = await cli.run([...args, '--database-url', url(), '--connect-timeout-ms', '500']);
+      const ended = await cli.run([...args, '--database-url', url(), ...hurry(what)]);
       expect([what, ended.code, ended.stdout]).toEqual([what, code, '']);
       expect(ended.stderr).toContain('holdfast: PostgreSQL at postgres');
       expect(ended.stderr).toContain(message);

@@ -1,6 +1,6 @@
 /** Rows that PostgreSQL refuses, seen from the wire. Goal: one letter each with the reason, the rest written, nothing stuck. */
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { eventually, within } from '../support/eventually.ts';
 import { Letters } from '../support/letters.ts';
 import { openScratch } from '../support/scratch.ts';
@@ -140,5 +140,22 @@ describe('a constraint that nothing can meet', () => {
     expect((await within(LIMIT_MS, 'the reply', saving)).lines[0]).toMatchObject({ outcome: 'applied' });
     await eventually(() => worker.ready);
     expect(letters.all.length).toBe(lettersBefore);
+  });
+});
+
+describe('a row that a trigger swallows without an error', () => {
+  it('costs its own command, and does not hold up its partition for ever', async () => {
+    await scratch.sql.query(`
+      CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.object_id LIKE 'swallowed%' THEN RETURN NULL; END IF;
+        RETURN NEW; END $$;
+      CREATE TRIGGER swallow BEFORE INSERT ON goverse_objects FOR EACH ROW EXECUTE FUNCTION swallow()`);
+    onTestFinished(async () => void (await scratch.sql.query('DROP TRIGGER swallow ON goverse_objects')));
+    const [swallowed = ''] = idsOfPartition(3, 1, 'swallowed');
+    const [good = ''] = idsOfPartition(3, 1, 'beside it');
+    const bad = publisher.request(save({ id: swallowed, version: 1 }));
+    const saving = publisher.request(save({ id: good, version: 1 }));
+    expect((await within(LIMIT_MS, 'its neighbour', saving)).lines).toMatchObject([{ outcome: 'applied' }]);
+    expect((await within(LIMIT_MS, 'its own reply', bad)).lines).toMatchObject([{ code: 'UNSTORABLE' }]);
   });
 });

@@ -50,7 +50,11 @@ describe('a reply above 4 MiB', () => {
     const text = (n: number): string => `{"n": ${n}, "text": "${'x'.repeat(MIB - 100)}"}`;
     const many = idsOfPartition(1, 10, 'large');
     await Promise.all(many.map((id, n) => publisher.request(save({ id, version: 1 }, text(n)))));
+    const before = await worker.metric('holdfast_replies_total');
     const reply = await publisher.request(many.map((id) => load({ id })).join(''));
+    // However many parts it has.
+    await eventually(async () => (await worker.metric('holdfast_replies_total')) > before);
+    expect(await worker.metric('holdfast_replies_total')).toBe(before + 1);
     const sizes = reply.parts.map(({ content }) => content.length);
     expect(sizes.length).toBeGreaterThan(2);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(4 * MIB);
@@ -140,10 +144,10 @@ describe('a reply', () => {
   it('reaches no queue that is not ours, even if it exists', async () => {
     const queue = `stranger-${scratch.id}`;
     await onChannel(scratch, (channel) => channel.assertQueue(queue, { durable: false }));
+    scratch.onEnd(() => onChannel(scratch, (channel) => channel.deleteQueue(queue)));
     await settled(save({ id: ids[0] ?? '', version: 1 }), { replyTo: queue, correlationId: 'x' });
     await onChannel(scratch, async (channel) => {
       expect(await channel.get(queue, { noAck: true })).toBe(false);
-      await channel.deleteQueue(queue);
     });
   });
 });
