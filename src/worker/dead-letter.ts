@@ -19,12 +19,13 @@ const LETTER_NAMESPACE = '6d9c2b1e-4a57-4f0e-9a35-0c8f6f1d7b42';
 
 /**
  * The id of a letter: the same for every delivery of the same command, so that a redelivered one makes no second
- * letter. The bytes count as well, since not every publisher gives every message an id of its own.
+ * letter. The bytes count as well, since not every publisher gives every message an id of its own; where there is none,
+ * node and time stand in for it.
  *
  * @param position index of the command in its frame; -1 for the whole frame.
  */
 function letterId({ messageId, appId, timestamp }: Delivery, position: number, body: Buffer): string {
-  const name = JSON.stringify([messageId, appId, timestamp, position]);
+  const name = JSON.stringify(messageId === undefined ? [appId, timestamp, position] : [messageId, position]);
   return v5(Buffer.concat([Buffer.from(name), body]), LETTER_NAMESPACE);
 }
 

@@ -4,7 +4,7 @@ import type { BrokerConnection } from '../broker/broker-connection.ts';
 import { toBrokerError } from '../broker/broker-error.ts';
 import { declareTopology } from '../broker/topology.ts';
 import type { Options } from '../config/options.ts';
-import { HoldfastError } from '../contract/errors.ts';
+import { type ErrorCode, HoldfastError } from '../contract/errors.ts';
 import type { Names } from '../contract/names.ts';
 import type { ConnectionOptions } from '../store/connection.ts';
 import { migrate } from '../store/migrate.ts';
@@ -57,6 +57,9 @@ export async function prepareTopology(
   });
 }
 
+/** Wrong passwords, missing rights, no such database. */
+const USELESS_TO_WAIT_FOR: ReadonlySet<ErrorCode> = new Set(['STORE_MISCONFIGURED', 'BROKER_REFUSED']);
+
 /** How long a wait lasts before it is worth a line in the log. */
 const QUIET_ATTEMPTS = 3;
 
@@ -73,7 +76,7 @@ async function untilDone(
       return;
     } catch (error) {
       const known = error instanceof HoldfastError ? error : toError(error);
-      if (known.code === 'STORE_MISCONFIGURED' || known.scope === 'process') throw known;
+      if (USELESS_TO_WAIT_FOR.has(known.code) || known.scope === 'process') throw known;
       if (retry >= QUIET_ATTEMPTS)
         logger.warn({ err: known, stage, attempt: retry + 1 }, 'waiting for a server');
       await pause(backoffMs(retry, options.retryDelayMsMin, options.retryDelayMsMax), signal);

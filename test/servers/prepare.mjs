@@ -32,7 +32,7 @@ const library = {
 const tools = {
   output: 'build',
   sources: fingerprintOfContents(
-    ['test/servers', 'bench', 'examples', 'tsconfig.tools.json'],
+    ['test/servers', 'test/chaos', 'bench', 'examples', 'tsconfig.tools.json'],
     library.sources,
   ),
   build: () =>

@@ -10,7 +10,7 @@ import type { World } from '../faults/fault.ts';
 import { faultKinds, planFaults, runFaults } from '../faults/fault-schedule.ts';
 import type { NodeConfig } from '../nodes/node-config.ts';
 import { judge } from '../oracle/judge.ts';
-import { VIOLATION_KINDS, type Violation, type ViolationKind } from '../oracle/violation.ts';
+import { BAD_KINDS, type Violation, type ViolationKind } from '../oracle/violation.ts';
 import { FILES, readHistories } from '../record/history-folder.ts';
 import { nowUs } from '../workload/clock.ts';
 import { Random } from '../workload/random.ts';
@@ -131,7 +131,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
       crashes: [...pool.crashes, ...nodeCrashes],
       foreignLetters: foreign,
     });
-    held = VIOLATION_KINDS.every((kind) => verdict.counts[kind] === 0);
+    held = BAD_KINDS.every((kind) => verdict.counts[kind] === 0);
     return {
       held,
       seed: plan.seed,

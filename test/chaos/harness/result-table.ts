@@ -40,7 +40,7 @@ export function describeResult(result: ChaosResult): string {
   lines.push(
     '',
     result.held
-      ? 'held: 0 lost, 0 stale, 0 in every other column'
+      ? 'held: 0 lost, 0 stale, 0 in every other bad column'
       : `BROKEN; the history is kept in ${result.folder}`,
   );
   return lines.join('\n');

@@ -88,6 +88,7 @@ export class ScriptedRun {
       routingKey: `${this.scratch.partitions}.0`,
       body: Buffer.concat(commands.map(({ lines }) => lines)),
       type: 'holdfast.commands.v1',
+      timestamp: 1_700_000_000,
       replyMode: 'all',
     };
     let answer: Sending['answer'] = ignore;

@@ -23,7 +23,7 @@ import type { NodeConfig } from './node-config.ts';
 import { runNode } from './node-process.ts';
 import { Pace } from './pace.ts';
 import { Recorder } from './recorder.ts';
-import { untilSettled } from './until-settled.ts';
+import { lateReplies, untilSettled } from './until-settled.ts';
 import { VersionSource } from './version-source.ts';
 
 /** One write on its way. */
@@ -105,6 +105,10 @@ class ObjectNode {
     this.#pace.stop();
     await untilSettled(() => this.#calls);
     const unsettled = this.#calls === 0 ? [] : [`${this.#config.name}: ${this.#calls} calls never settled`];
+    // Behind everything in every partition: what is refused before it is told of about now.
+    const everywhere = Array.from({ length: 256 }, (_, object) => objectId(object));
+    await this.#client.loadMany(everywhere, { document: false }).catch(() => undefined);
+    await lateReplies();
     await this.#client.close({ drainTimeoutMs: 5_000 });
     return unsettled;
   }

@@ -10,6 +10,8 @@ export interface RawMessage {
   readonly routingKey: string;
   readonly body: Buffer;
   readonly type: string;
+  /** Seconds since 1970; kept when the message is sent again: a letter's id follows from it. */
+  readonly timestamp: number;
   /** `none`: nobody is to be told anything. */
   readonly replyMode: 'all' | 'failures' | 'none';
 }
@@ -121,7 +123,7 @@ export class RawLink {
     const pending = this.#pending.get(message.messageId);
     if (channel === undefined || pending === undefined) return;
     pending.sentAt = performance.now();
-    const { messageId, routingKey, body, type, replyMode } = message;
+    const { messageId, routingKey, body, type, timestamp, replyMode } = message;
     channel.publish(
       `${this.#prefix}.commands`,
       routingKey,
@@ -133,7 +135,7 @@ export class RawLink {
         mandatory: true,
         messageId,
         appId: this.#name,
-        timestamp: Math.floor(Date.now() / 1_000),
+        timestamp,
         ...(replyMode === 'none' ? {} : { replyTo: this.#replyQueue, correlationId: messageId }),
         headers: replyMode === 'failures' ? { 'holdfast-reply': 'failures' } : {},
       },

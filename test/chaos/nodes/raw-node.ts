@@ -23,7 +23,7 @@ import {
 import { RawLink, type RawMessage } from './raw-link.ts';
 import { type Line, readLines } from './raw-reply.ts';
 import { Recorder } from './recorder.ts';
-import { untilSettled } from './until-settled.ts';
+import { lateReplies, untilSettled } from './until-settled.ts';
 import { VersionSource } from './version-source.ts';
 
 interface Frame {
@@ -55,7 +55,7 @@ class RawNode {
   readonly #known = new Map<number, number>();
   /** By message id: not confirmed, or not answered. */
   readonly #open = new Map<string, Frame>();
-  readonly #old: { message: RawMessage; commands: readonly RawCommand[] }[] = [];
+  readonly #old: { message: RawMessage; commands: readonly RawCommand[]; invokedAt: number }[] = [];
   readonly #malformed: string[] = [];
   #nonce: number;
   #finishing = false;
@@ -96,17 +96,18 @@ class RawNode {
     while (!this.#finishing) {
       const partition = this.#random.below(this.#config.partitions);
       if (this.#random.chance(0.08) && this.#old.length > 0) {
-        const { message, commands } = this.#random.pick(this.#old);
+        const { message, commands, invokedAt } = this.#random.pick(this.#old);
         if (!this.#open.has(message.messageId)) {
           this.#recorder.replayed += 1;
-          await this.#send(message, commands, true);
+          // A late reply to the first sending may be taken for that to this one, so it counts from then.
+          await this.#send(message, commands, { replayOf: invokedAt });
         }
       } else if (this.#random.chance(0.01)) {
         await this.#sendSpoiled(partition);
       } else {
         const count = 50 + this.#random.below(250);
         const commands = this.#makeCommands(partition, count);
-        await this.#send(this.#message(partition, commands), commands, false);
+        await this.#send(this.#message(partition, commands), commands);
       }
     }
   }
@@ -125,6 +126,7 @@ class RawNode {
     );
     // What was only to be told of failures may still be.
     await this.#barrier();
+    await lateReplies();
     for (const frame of this.#open.values()) this.#record(frame, undefined);
     await this.#link.close();
     return { unsettled, malformedReplies: this.#malformed };
@@ -136,7 +138,7 @@ class RawNode {
       const object = this.#cold[partition]?.[0];
       if (object === undefined) continue;
       const commands = [loadCommand(object)];
-      void this.#send(this.#message(partition, commands, 'all'), commands, false);
+      void this.#send(this.#message(partition, commands, 'all'), commands);
     }
     await untilSettled(
       () =>
@@ -205,6 +207,7 @@ class RawNode {
       routingKey: `${this.#config.partitions}.${partition}`,
       body: Buffer.concat(commands.map(({ lines }) => lines)),
       type: COMMANDS_TYPE,
+      timestamp: Math.floor(Date.now() / 1_000),
       replyMode,
     };
   }
@@ -230,24 +233,23 @@ class RawNode {
     await this.#send(
       { ...message, body, type: kind === 1 ? 'holdfast.commands.v0' : COMMANDS_TYPE },
       commands,
-      false,
-      kind !== 2,
+      { whole: kind !== 2 },
     );
   }
 
   async #send(
     message: RawMessage,
     commands: readonly RawCommand[],
-    replay: boolean,
-    whole = false,
+    { replayOf, whole = false }: { replayOf?: number; whole?: boolean } = {},
   ): Promise<void> {
+    const replay = replayOf !== undefined;
     const { length } = commands;
     await this.#pace.begin(length);
     if (!replay) this.#recorder.issued += length;
     const frame: Frame = {
       message,
       commands,
-      invokedAt: nowUs(),
+      invokedAt: replayOf ?? nowUs(),
       replay,
       confirmedAt: 0,
       answered: false,
@@ -256,7 +258,7 @@ class RawNode {
     };
     this.#open.set(message.messageId, frame);
     if (!replay && !whole && message.body.length < 500_000) {
-      const kept = { message, commands };
+      const kept = { message, commands, invokedAt: frame.invokedAt };
       if (this.#old.length < FRAMES_KEPT) this.#old.push(kept);
       else this.#old[this.#random.below(FRAMES_KEPT)] = kept;
     }

@@ -21,3 +21,11 @@ export async function untilSettled(left: () => number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }
+
+/** A reply that waits for letters to be confirmed may come after those to later frames. */
+const LATE_MS = 2_500;
+
+/** Time for such replies, before the queue of replies goes. */
+export async function lateReplies(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, LATE_MS));
+}

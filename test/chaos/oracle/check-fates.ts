@@ -138,8 +138,10 @@ class Fates {
   #checkUntold(): void {
     for (const [process, writes] of this.#untold) {
       const told = this.#history.failures.filter((failure) => failure.process === process).length;
-      for (const write of writes.slice(told)) {
-        const lostUntil = this.#history.repliesLost.get(process) ?? 0;
+      // Which were told is not known: rather those whose replies were not on their way to a queue that died.
+      const lostUntil = this.#history.repliesLost.get(process) ?? 0;
+      const likeliestFirst = writes.toSorted((one, other) => other.invokedAt - one.invokedAt);
+      for (const write of likeliestFirst.slice(told)) {
         const kind = write.invokedAt <= lostUntil ? 'unheard' : 'lost';
         this.#report(kind, `refused and nobody told: ${describeWrite(write)}`);
       }

@@ -62,7 +62,7 @@ export interface Load {
 }
 
 /** A failure that the client library reported by its event: it names the object, not the command. */
-export interface FailureEvent {
+interface FailureEvent {
   readonly process: number;
   readonly outcome: 'fenced' | 'conflict' | 'rejected';
   readonly storedEpoch: number | undefined;

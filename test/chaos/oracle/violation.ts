@@ -32,6 +32,12 @@ export const VIOLATION_KINDS = [
 ] as const;
 export type ViolationKind = (typeof VIOLATION_KINDS)[number];
 
+/**
+ * Those that no run may have. `unheard` is counted and shown, but cannot be excluded: a requester that loses its queue
+ * of replies loses what RabbitMQ had confirmed into it.
+ */
+export const BAD_KINDS: readonly ViolationKind[] = VIOLATION_KINDS.filter((kind) => kind !== 'unheard');
+
 export interface Violation {
   readonly kind: ViolationKind;
   /** `undefined` where it concerns the whole run. */
