@@ -169,11 +169,13 @@ function documentError(
  */
 function mayBeActionLine(body: Buffer, start: number, end: number): boolean {
   const quote = body.indexOf(QUOTE, start);
-  // A document that holds more than a member name of an action ends later.
-  if (quote < 0 || quote + 'delete'.length >= end) return false;
+  if (quote < 0 || quote + 1 >= end) return false;
   // A name may be spelt with escapes.
   if (body[quote + 1] === BACKSLASH) return true;
-  return ACTION_NAMES.some((name) => body.compare(name, 0, name.length, quote, quote + name.length) === 0);
+  return ACTION_NAMES.some(
+    (name) =>
+      quote + name.length <= end && body.compare(name, 0, name.length, quote, quote + name.length) === 0,
+  );
 }
 
 const QUOTE = 0x22;

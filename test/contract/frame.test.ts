@@ -191,3 +191,12 @@ describe('the place of a frame', () => {
     expect(documentOf(body, entries[1])).toBe('{"a":1}');
   });
 });
+
+test('a short document at the very end of a frame is read, whatever its first member', () => {
+  for (const document of ['{"a":""}', '{"s":1}', '{"d":1}', '{"":0}', '{"\\u0073":1}']) {
+    const line = '{"save":{"id":"a","type":"T","version":1}}';
+    for (const end of ['', '\n']) {
+      expect(decode(Buffer.from(`${line}\n${document}${end}`))).toMatchObject([{ command: { id: 'a' } }]);
+    }
+  }
+});
