@@ -123,11 +123,6 @@ export class Backlog {
     for (const give of this.#waiting.splice(0)) give(undefined);
   }
 
-  /** Frames that wait, and those set aside. */
-  get frameCount(): number {
-    return this.#partitions.reduce((sum, { frames }) => sum + frames.length, 0);
-  }
-
   /** Serves the waiting writers after this turn, in which more of the same network read may still arrive. */
   #schedule(): void {
     if (this.#scheduled) return;

@@ -31,14 +31,15 @@ export class DeadLetterPublisher {
   }
 
   /**
-   * Resolves when all letters are confirmed.
+   * Resolves when all letters are confirmed; at once if there are none.
    *
-   * @param wanted asked before each attempt: if the frame has returned to its queue meanwhile, its next delivery
+   * @param wanted asked before each further attempt: if the frame has returned to its queue meanwhile, its next delivery
    *   makes the same letters, with the same ids.
    * @returns whether they were published.
    * @throws StoppedError if the worker stops first.
    */
   async publish(letters: readonly DeadLetter[], wanted: () => boolean): Promise<boolean> {
+    if (letters.length === 0) return true;
     const first = await this.#attempt(letters);
     if (first.length === 0) return true;
     this.#heldUp += 1;

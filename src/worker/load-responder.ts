@@ -20,7 +20,7 @@ import {
   unreadable,
 } from './load-answers.ts';
 import { type AnsweredEntry, type AnsweredFrame, type SettleContext, settleFrame } from './settle-frame.ts';
-import { type Rejection, rejectionLine } from './work-frame.ts';
+import { type Rejection, reject } from './work-frame.ts';
 import { StoppedError } from './write-retry.ts';
 
 export interface LoadResponderOptions {
@@ -223,9 +223,4 @@ function toRequest(delivery: Delivery): Request {
     request.rejection = { error };
   }
   return request;
-}
-
-function reject(entry: RequestEntry, rejection: Rejection): void {
-  entry.answer = { line: rejectionLine(entry.entry, rejection.error) };
-  entry.rejection = rejection;
 }

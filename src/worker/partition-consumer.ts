@@ -4,7 +4,6 @@ import type { BrokerError } from '../broker/broker-error.ts';
 import { QueueConsumer } from '../broker/queue-consumer.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog, PartitionBacklog } from './backlog.ts';
-import type { InFlight } from './in-flight.ts';
 import type { OwnedPartition } from './ownership.ts';
 import { consumerPriority } from './rendezvous.ts';
 import { type PartitionKey, WorkFrame } from './work-frame.ts';
@@ -14,7 +13,6 @@ export interface PartitionConsumerOptions {
   readonly queue: string;
   readonly workerName: string;
   readonly backlog: Backlog;
-  readonly inFlight: InFlight;
   /**
    * The same for every worker and every channel. RabbitMQ returns the frames of a lost channel behind those that returned
    * earlier: if a successor that asks for fewer is lost too, its frames come after the ones it did not get, and the
@@ -93,8 +91,14 @@ export class PartitionConsumer implements OwnedPartition {
     return this.#unsettled.size;
   }
 
-  /** How long ago the oldest frame of the present channel arrived that is not settled, in milliseconds; or 0. */
+  /** How long ago the oldest frame arrived that is neither settled nor given up, in milliseconds; 0 if there is none. */
   get oldestAgeMs(): number {
+    for (const { delivery } of this.#unsettled) return performance.now() - delivery.receivedAt;
+    return 0;
+  }
+
+  /** The same of those alone that the present channel delivered. */
+  get oldestUnackedAgeMs(): number {
     for (const { delivery } of this.#unsettled) {
       if (delivery.live()) return performance.now() - delivery.receivedAt;
     }
@@ -108,7 +112,6 @@ export class PartitionConsumer implements OwnedPartition {
   /** The frame is settled, or given up. Safe twice. */
   done(frame: WorkFrame): void {
     if (!this.#unsettled.delete(frame)) return;
-    this.#options.inFlight.remove(frame);
     if (frame.counted) this.#options.metrics.commandsInFlight.dec(frame.commandCount);
     if (this.#unsettled.size === 0) this.#whenQuiet?.();
   }
@@ -168,13 +171,12 @@ export class PartitionConsumer implements OwnedPartition {
   }
 
   #take(frame: WorkFrame): void {
-    const { metrics, inFlight, backlog } = this.#options;
+    const { metrics, backlog } = this.#options;
     metrics.deliveries.inc();
     this.#deliveries += 1;
     this.#setActive(true);
     // What comes after a hand-over or a stop began is left unacked, and returns when the channel closes.
     if (!backlog.add(this.#partition, frame)) return;
-    inFlight.add(frame);
     this.#unsettled.add(frame);
   }
 

@@ -52,7 +52,7 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
     return;
   }
   const rejected = frame.entries.flatMap((work, position) => rejectionLetter(work, position, source));
-  if (rejected.length > 0 && !(await letters.publish(rejected, delivery.live))) return;
+  if (!(await letters.publish(rejected, delivery.live))) return;
   const items = frame.entries.flatMap(answersOf);
   const refusals = frame.entries.flatMap((work, position) => refusalLetter(work, position, source));
   if (refusals.length === 0 || replies.isUsable(delivery)) {

@@ -13,7 +13,6 @@ import { commandsQueue, type Names } from '../contract/names.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog } from './backlog.ts';
-import type { InFlight } from './in-flight.ts';
 import type { LoadResponder } from './load-responder.ts';
 import { Ownership } from './ownership.ts';
 import { PartitionConsumer } from './partition-consumer.ts';
@@ -27,7 +26,6 @@ export interface SubscriptionsOptions {
   readonly names: Names;
   readonly workerName: string;
   readonly backlog: Backlog;
-  readonly inFlight: InFlight;
   readonly responder: LoadResponder;
   readonly metrics: Metrics;
   readonly logger: Logger;
@@ -112,6 +110,11 @@ export class Subscriptions {
     return this.#partitions.size + 1;
   }
 
+  /** How long ago the oldest frame arrived that is neither settled nor given up, in milliseconds; 0 if there is none. */
+  get oldestAgeMs(): number {
+    return Math.max(0, ...[...this.#partitions.values()].map(({ oldestAgeMs }) => oldestAgeMs));
+  }
+
   /** A frame is settled, or given up. */
   done(frame: WorkFrame): void {
     this.#partitions.get(frame.key)?.done(frame);
@@ -133,7 +136,7 @@ export class Subscriptions {
   }
 
   #subscribe(partitionCount: number): void {
-    const { connection, options, names, workerName, backlog, inFlight, metrics } = this.#given;
+    const { connection, options, names, workerName, backlog, metrics } = this.#given;
     for (let partition = 0; partition < partitionCount; partition += 1) {
       const key = { partitionCount, partition };
       const consumer = new PartitionConsumer(connection, {
@@ -142,7 +145,6 @@ export class Subscriptions {
         queue: commandsQueue(names, partitionCount, partition),
         workerName,
         backlog,
-        inFlight,
         metrics,
         handOverTimeoutMs: options.lockTimeoutMs,
         onOpen: () => this.#changed(),
@@ -179,7 +181,7 @@ export class Subscriptions {
       options.consumerTimeoutMs - CONSUMER_TIMEOUT_MARGIN_MS,
     );
     for (const partition of this.#partitions.values()) {
-      if (partition.oldestAgeMs < renewAfterMs) continue;
+      if (partition.oldestUnackedAgeMs < renewAfterMs) continue;
       logger.warn({ queue: partition.queue }, 'renewing a channel before its consumer timeout');
       await partition.reopen();
     }

@@ -123,16 +123,16 @@ function rejected(entry: Entry<PartitionCommand>, error: ContractError): WorkEnt
 }
 
 /** Rejects a command: its answer, and the reason for its dead letter. */
-export function reject(work: WorkEntry, rejection: Rejection): void {
+export function reject(
+  work: Pick<WorkEntry, 'answer' | 'rejection'> & { readonly entry: Entry },
+  rejection: Rejection,
+): void {
   work.answer = { line: rejectionLine(work.entry, rejection.error) };
   work.rejection = rejection;
 }
 
 /** The answer to a rejected command, with its id where one could be read. */
-export function rejectionLine(
-  { command, rejected: invalid }: Entry,
-  { code, message }: ContractError,
-): ReplyLine {
+function rejectionLine({ command, rejected: invalid }: Entry, { code, message }: ContractError): ReplyLine {
   const subject = command ?? invalid;
   const id = subject !== undefined && 'id' in subject ? subject.id : undefined;
   return { ...(id === undefined ? {} : { id }), outcome: 'rejected', code, message };

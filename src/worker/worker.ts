@@ -16,7 +16,6 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { Backlog } from './backlog.ts';
 import { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import { drain } from './drain.ts';
-import { InFlight } from './in-flight.ts';
 import { ObjectReader } from './load-answers.ts';
 import { LoadResponder } from './load-responder.ts';
 import { prepareSchema, prepareTopology } from './prepare.ts';
@@ -59,7 +58,6 @@ export class Worker {
   readonly #publishing: BrokerConnection;
   readonly #confirming: ConfirmingPublisher;
   readonly #backlog: Backlog;
-  readonly #inFlight: InFlight;
   /** Aborts as soon as the worker is told to stop. */
   readonly #stopping = new AbortController();
   /** Aborts when the drain deadline has passed. */
@@ -90,7 +88,6 @@ export class Worker {
     this.#publishing = this.#connection('publish');
     this.#confirming = new ConfirmingPublisher(this.#publishing, options);
     this.#backlog = new Backlog(options);
-    this.#inFlight = new InFlight();
     this.#settle = this.#settleContext();
     this.#responder = new LoadResponder({
       ...options,
@@ -115,13 +112,12 @@ export class Worker {
       names: this.#names,
       workerName: this.name,
       backlog: this.#backlog,
-      inFlight: this.#inFlight,
       responder: this.#responder,
       metrics: this.metrics,
       logger,
       onChange: () => this.#reportConsuming(),
     });
-    this.metrics.oldestCommandAge.readFrom(() => this.#inFlight.oldestAgeMs / 1_000);
+    this.metrics.oldestCommandAge.readFrom(() => this.#subscriptions.oldestAgeMs / 1_000);
   }
 
   /**
@@ -142,7 +138,8 @@ export class Worker {
   }
 
   async #start(): Promise<void> {
-    const { options, logger } = { options: this.#options, logger: this.#logger };
+    const options = this.#options;
+    const logger = this.#logger;
     this.#httpServer = await startHttpServer({
       address: options.httpAddress,
       addressGiven: this.#given.httpAddressGiven ?? false,
@@ -178,7 +175,8 @@ export class Worker {
   }
 
   #startWriters(): void {
-    const { options, metrics } = { options: this.#options, metrics: this.metrics };
+    const options = this.#options;
+    const { metrics } = this;
     const { signal } = this.#abandoning;
     const streak = new RefusalStreak();
     const versionAhead = new VersionAhead({ ...options, metrics, logger: this.#logger });
@@ -193,7 +191,7 @@ export class Worker {
         retry: new WriteRetry({
           ...options,
           signal,
-          onFailure: (error, _failure, delayMs) => this.#reportStoreError(error, delayMs),
+          onFailure: (error, delayMs) => this.#reportStoreError(error, delayMs),
           onSuccess: () => this.#reportStoreSuccess(),
         }),
         reader: new ObjectReader(options.replyBytesMax),

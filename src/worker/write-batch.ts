@@ -45,12 +45,9 @@ export async function writeBatch(
   context: WriteBatchContext,
 ): Promise<WriteBatchResult> {
   const works = new Map<BatchCommand, WorkEntry>();
-  const frameOf = new Map<BatchCommand, WorkFrame>();
-  for (const frame of frames) {
-    for (const work of frame.entries) {
-      if (work.item === undefined || work.answer !== undefined) continue;
-      works.set(work.item, work);
-      frameOf.set(work.item, frame);
+  for (const { entries } of frames) {
+    for (const work of entries) {
+      if (work.item !== undefined && work.answer === undefined) works.set(work.item, work);
     }
   }
   if (works.size === 0) return { setAside: new Set() };
@@ -62,12 +59,13 @@ export async function writeBatch(
       entries.some(({ slot }) => slot !== undefined && write.heldSlots.has(slot)),
     ),
   );
-  for (const [item, work] of works) {
-    const frame = frameOf.get(item);
-    if (frame === undefined) continue;
-    const verdict = write.verdicts.get(item);
-    if (verdict !== undefined)
-      answerWrite(item, work, verdict, frame.delivery.redelivered || frame.ambiguous);
+  for (const { entries, delivery, ambiguous } of frames) {
+    for (const work of entries) {
+      const { item } = work;
+      if (item === undefined) continue;
+      const verdict = write.verdicts.get(item);
+      if (verdict !== undefined) answerWrite(item, work, verdict, delivery.redelivered || ambiguous);
+    }
   }
   return { setAside };
 }

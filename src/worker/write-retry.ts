@@ -5,7 +5,6 @@
  * life and nothing is dead-lettered while the database is away.
  */
 import { backoffMs, pause } from '../broker/backoff.ts';
-import type { FailureClass } from '../store/sqlstate.ts';
 import type { StoreError } from '../store/store-error.ts';
 
 /** The worker stops, and what could not be written returns to its queue. */
@@ -18,7 +17,7 @@ export interface WriteRetryOptions {
   readonly retryDelayMsMax: number;
   /** Aborts when the drain deadline has passed. */
   readonly signal: AbortSignal;
-  readonly onFailure: (error: StoreError, failure: FailureClass, delayMs: number) => void;
+  readonly onFailure: (error: StoreError, delayMs: number) => void;
   readonly onSuccess: () => void;
 }
 
@@ -40,7 +39,7 @@ export class WriteRetry {
     const { retryDelayMsMin, retryDelayMsMax, signal, onFailure } = this.#options;
     const delayMs = backoffMs(this.#retries, retryDelayMsMin, retryDelayMsMax);
     this.#retries += 1;
-    onFailure(error, error.failure, delayMs);
+    onFailure(error, delayMs);
     await pause(delayMs, signal);
     if (signal.aborted) throw new StoppedError('the worker was stopped before the batch could be written');
   }
