@@ -97,10 +97,17 @@ export function claimKey(id: string, claim: string): string {
   return `${claim}/${id}`;
 }
 
-/** Either questions that must be answered first, or what to write, in order. */
-export type Decision =
-  | { readonly questions: readonly ContentQuestion[] }
-  | { readonly passes: readonly Changes[]; readonly questions?: undefined };
+/** What to write. */
+export interface WriteDecision {
+  /** In order. */
+  readonly passes: readonly Changes[];
+  /** The saves that would take the place of a row if it were refused, next first. */
+  readonly older: (row: WrittenRow) => readonly ObjectRow[];
+  readonly questions?: undefined;
+}
+
+/** Either questions that must be answered first, or what to write. */
+export type Decision = { readonly questions: readonly ContentQuestion[] } | WriteDecision;
 
 export interface WriteRequest {
   /** Lock slots of all objects, ascending, each once. */
