@@ -181,6 +181,16 @@ export interface WriteSession extends ReadSession {
    *   error nothing was written, except that a lost connection leaves it unknown; the same request then finds out.
    */
   write(request: WriteRequest): Promise<WriteResult>;
+  /**
+   * Writes down, at once and for all workers, that a frame is begun; returns how often it was within a day and never
+   * ended, this time included.
+   *
+   * @param frameId UUID.
+   * @throws StoreError
+   */
+  beginSuspect(frameId: string): Promise<number>;
+  /** Forgets that a frame was begun. @throws StoreError */
+  endSuspect(frameId: string): Promise<void>;
 }
 
 export interface LoadWanted {

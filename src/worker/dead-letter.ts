@@ -29,6 +29,11 @@ function letterId({ messageId, appId, timestamp }: Delivery, position: number, b
   return v5(Buffer.concat([Buffer.from(name), body]), LETTER_NAMESPACE);
 }
 
+/** The id of the letter of a whole frame, and so of the frame. */
+export function frameLetterId(delivery: Delivery): string {
+  return letterId(delivery, -1, delivery.body);
+}
+
 export interface LetterSource {
   readonly delivery: Delivery;
   /** `undefined` for the queue of unordered loads. */

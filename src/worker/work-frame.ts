@@ -32,6 +32,9 @@ export interface WorkEntry {
   rejection: Rejection | undefined;
 }
 
+/** From how many returns to its queue on a frame is worked on alone. */
+const SUSPECT_RETURNS_MIN = 5;
+
 export interface PartitionKey {
   readonly partitionCount: number;
   readonly partition: number;
@@ -60,6 +63,17 @@ export class WorkFrame {
   /** Commands that this frame counts as; a rejected frame counts as one. */
   get commandCount(): number {
     return this.rejection === undefined ? this.entries.length : 1;
+  }
+
+  /** Whether it has come back so often that it is worked on alone (suspects.ts); and read only then. */
+  get suspect(): boolean {
+    return this.delivery.returns >= SUSPECT_RETURNS_MIN;
+  }
+
+  /** Rejects the frame as a whole, unread. */
+  condemn(rejection: Rejection): void {
+    this.#decoded = true;
+    this.rejection = rejection;
   }
 
   /** Reads the frame. Safe twice. */

@@ -197,6 +197,8 @@ export class Worker {
         reader: new ObjectReader(options.replyBytesMax),
         settle: this.#settle,
         metrics,
+        logger: this.#logger,
+        documentBytesMax: options.documentBytesMax,
         onFrameDone: (frame) => this.#subscriptions.done(frame),
         onBug: (error) => this.#fail(error),
       });
@@ -283,6 +285,7 @@ export class Worker {
         signal: this.#abandoning.signal,
         onBlocked: (reason) => {
           this.#logger.error({ reason }, 'dead letters are held up');
+          this.#backlog.stalled();
           this.health.fail('broker', reason);
         },
         onUnblocked: () => this.#reportBroker(),
