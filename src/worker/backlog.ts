@@ -5,12 +5,12 @@
  * is with one writer at a time, so its order holds; writers that are free together share the waiting partitions. A frame
  * that is suspected (suspects.ts) is given out when nothing else is under way, and nothing else until it is done with.
  */
-import type { PartitionKey, WorkFrame } from './work-frame.ts';
+import type { Decoding, PartitionKey, WorkFrame } from './work-frame.ts';
 
 export interface BacklogOptions {
   readonly batchCommandsMax: number;
   readonly batchBytesMax: number;
-  readonly documentBytesMax: number;
+  readonly decoding: Decoding;
 }
 
 /** The frames of one partition. */
@@ -188,7 +188,7 @@ export class Backlog {
 
   /** Takes one frame of each partition in turn until the batch is full, so that none starves. */
   #gather(partitions: PartitionBacklog[]): Batch {
-    const { batchCommandsMax, batchBytesMax, documentBytesMax } = this.#options;
+    const { batchCommandsMax, batchBytesMax, decoding } = this.#options;
     const frames: WorkFrame[] = [];
     let commands = 0;
     let bytes = 0;
@@ -202,7 +202,7 @@ export class Backlog {
           return this.#give([partition], [partition.frames.shift() ?? frame], frame);
         }
         if (frame === undefined || commands >= batchCommandsMax || bytes >= batchBytesMax) continue;
-        frame.decode(documentBytesMax);
+        frame.decode(decoding);
         frames.push(frame);
         commands += frame.commandCount;
         bytes += frame.delivery.body.length;

@@ -25,7 +25,7 @@ import type { WriteSession } from '../store/store.ts';
 import { toStoreError } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { frameLetterId } from './dead-letter.ts';
-import type { WorkFrame } from './work-frame.ts';
+import type { Decoding, WorkFrame } from './work-frame.ts';
 import type { WriteRetry } from './write-retry.ts';
 
 const SUSPECT_DEATHS_MAX = 3;
@@ -34,12 +34,12 @@ export interface SuspectsContext {
   readonly session: WriteSession;
   readonly retry: WriteRetry;
   readonly logger: Logger;
-  readonly documentBytesMax: number;
+  readonly decoding: Decoding;
 }
 
 /** Reads the frame, unless workers died of it: then it is rejected unread. @throws StoppedError */
 export async function beginSuspect(frame: WorkFrame, context: SuspectsContext): Promise<void> {
-  const { session, retry, logger, documentBytesMax } = context;
+  const { session, retry, logger, decoding } = context;
   const { delivery } = frame;
   const frameId = frameLetterId(delivery);
   const begun = await untilStored(() => session.beginSuspect(frameId), retry);
@@ -49,10 +49,13 @@ export async function beginSuspect(frame: WorkFrame, context: SuspectsContext): 
       const fields = { ...subjectOf(frame), attempt: begun };
       logger.warn(fields, 'working alone on a frame that a worker ended over');
     }
-    frame.decode(documentBytesMax);
+    frame.decode(decoding);
     return;
   }
-  logger.error({ ...subjectOf(frame), letterId: frameId }, 'workers die of a frame; it becomes a dead letter');
+  logger.error(
+    { ...subjectOf(frame), letterId: frameId },
+    'workers die of a frame; it becomes a dead letter',
+  );
   const message = `${deaths} workers ended while they worked on this frame and on nothing else`;
   frame.condemn({ error: new ContractError('DELIVERY_LIMIT', message), attempts: delivery.returns + 1 });
 }

@@ -14,7 +14,7 @@ import type { RefusalStreak } from './refusal-streak.ts';
 import { type SettleContext, settleFrame } from './settle-frame.ts';
 import { beginSuspect, endSuspect } from './suspects.ts';
 import type { VersionAhead } from './version-ahead.ts';
-import type { WorkFrame } from './work-frame.ts';
+import type { Decoding, WorkFrame } from './work-frame.ts';
 import { writeBatch } from './write-batch.ts';
 import { StoppedError, type WriteRetry } from './write-retry.ts';
 
@@ -34,7 +34,7 @@ export interface WriterContext {
   readonly settle: SettleContext;
   readonly metrics: Metrics;
   readonly logger: Logger;
-  readonly documentBytesMax: number;
+  readonly decoding: Decoding;
   /** Told of every frame that is done with: settled, returned, or given up. */
   readonly onFrameDone: (frame: WorkFrame) => void;
   /** Told of what should never happen. */
