@@ -32,19 +32,10 @@ export async function isolateRefusedRows(
   older: (row: WrittenRow) => readonly ObjectRow[],
 ): Promise<void> {
   const { inserts, updates, deletes, epochs } = changes;
-  const at = <Row extends WrittenRow>(
-    rows: readonly Row[],
-    found: Awaited<ReturnType<typeof tryRows>>,
-  ): RefusedRow[] =>
-    found.flatMap(({ index, error }) => {
-      const row = rows[index];
-      return row === undefined ? [] : [{ row, error }];
-    });
-  const updateRows = updates.map(({ row }) => row);
-  const refusedDeletes = at(deletes, await tryRows(connection, DELETES, deletes, true));
-  const refusedInserts = at(inserts, await tryRows(connection, INSERTS, inserts, true));
-  const refusedUpdates = at(updateRows, await tryRows(connection, UPDATES, updates, true));
-  const refusedEpochs = at(epochs, await tryRows(connection, EPOCHS, epochs, true));
+  const refusedDeletes = await tryRows(connection, DELETES, deletes, true);
+  const refusedInserts = await tryRows(connection, INSERTS, inserts, true);
+  const refusedUpdates = await tryRows(connection, UPDATES, updates, true);
+  const refusedEpochs = await tryRows(connection, EPOCHS, epochs, true);
   const refused = [...refusedDeletes, ...refusedInserts, ...refusedUpdates, ...refusedEpochs];
   const count = inserts.length + updates.length + deletes.length;
   if (refused.length === 0) {
@@ -53,27 +44,20 @@ export async function isolateRefusedRows(
     await applyChanges(connection, { ...none, tombstones, claims, revived }, new Map());
     return;
   }
-  const accepted = count - refused.length;
-  const olderInserts = groupsOf(refusedInserts, older);
-  const olderUpdates = groupsOf([...refusedDeletes, ...refusedUpdates], older);
-  const triedInserts = await tryRows(connection, INSERTS, olderInserts.flat(), false);
-  const tried = olderUpdates.flat().map((row) => ({ row, recreated: false }));
-  const triedUpdates = await tryRows(connection, UPDATES, tried, false);
-  const substitutes = [
-    untilAccepted(olderInserts, at(olderInserts.flat(), triedInserts)),
-    untilAccepted(olderUpdates, at(olderUpdates.flat(), triedUpdates)),
-  ];
-  throw new RowsRefusedError(
-    [...refused, ...substitutes.flatMap((found) => found.refused)],
-    substitutes.reduce((sum, found) => sum + found.acceptedCount, accepted),
+  const olderInserts = refusedInserts.map(({ row }) => older(row));
+  const olderUpdates = [...refusedDeletes, ...refusedUpdates].map(({ row }) => older(row));
+  const triedUpdates = olderUpdates.flat().map((row) => ({ row, recreated: false }));
+  const substitutes = untilAccepted(
+    [...olderInserts, ...olderUpdates],
+    [
+      ...(await tryRows(connection, INSERTS, olderInserts.flat(), false)),
+      ...(await tryRows(connection, UPDATES, triedUpdates, false)),
+    ],
   );
-}
-
-function groupsOf(
-  refused: readonly RefusedRow[],
-  older: (row: WrittenRow) => readonly ObjectRow[],
-): (readonly ObjectRow[])[] {
-  return refused.map(({ row }) => older(row));
+  throw new RowsRefusedError(
+    [...refused, ...substitutes.refused],
+    count - refused.length + substitutes.acceptedCount,
+  );
 }
 
 /** Of each group what is refused before the first row that is not; how many groups have such a row. */
@@ -112,11 +96,7 @@ export async function isolateQuestions(
     if (against !== 'stored') rows.add(against);
   }
   const documents = [...rows];
-  const found = await tryRows(connection, DOCUMENTS, documents, true);
-  const refused = found.flatMap(({ index, error }): RefusedRow[] => {
-    const row = documents[index];
-    return row === undefined ? [] : [{ row, error }];
-  });
+  const refused = await tryRows(connection, DOCUMENTS, documents, true);
   if (refused.length > 0) throw new RowsRefusedError(refused, documents.length - refused.length);
   return await compareContents(connection, questions);
 }

@@ -21,7 +21,7 @@ import { insertObjectsFrom } from './insert-objects.ts';
 import { checkMissingColumn } from './missing-column.ts';
 import { raiseEpochsFrom } from './raise-epochs.ts';
 import { ROW_FAILURE_CLASSES } from './sqlstate.ts';
-import type { ObjectRow } from './store.ts';
+import type { EpochRow, ObjectRow, RefusedRow, TombstoneRow, UpdateRow, WrittenRow } from './store.ts';
 import { failureOf, guardMiss, isGuardMiss, StoreError } from './store-error.ts';
 import { updateObjectsFrom } from './update-objects.ts';
 import { upsertTombstonesFrom } from './upsert-tombstones.ts';
@@ -42,6 +42,8 @@ interface Trial<Row> {
   /** Of the arrays that hold the rows. */
   readonly parameters: readonly (readonly [name: string, type: string])[];
   readonly arrays: (rows: readonly Row[]) => unknown[];
+  /** What is named if it is refused. */
+  readonly rowOf: (row: Row) => WrittenRow;
   /** Write the rows `head` to `tail`; each must change every one of them. */
   readonly statements: readonly string[];
 }
@@ -74,22 +76,24 @@ export const INSERTS: Trial<ObjectRow> = {
   name: 'holdfast_try_inserts',
   parameters: OBJECT_PARAMETERS,
   arrays: objectArrays,
+  rowOf: (row) => row,
   statements: [insertObjectsFrom(rowsOf(...OBJECT_COLUMNS))],
 };
 
-export const UPDATES: Trial<{ readonly row: ObjectRow; readonly recreated: boolean }> = {
+export const UPDATES: Trial<UpdateRow> = {
   name: 'holdfast_try_updates',
   parameters: [...OBJECT_PARAMETERS, ['recreated', 'boolean']],
   arrays: (updates) => [
     ...objectArrays(updates.map(({ row }) => row)),
     booleanArray(updates.map(({ recreated }) => recreated)),
   ],
+  rowOf: ({ row }) => row,
   statements: [updateObjectsFrom(rowsOf(...OBJECT_COLUMNS, 'recreated[n]'))],
 };
 
 const TOMBSTONE_ROWS = rowsOf('ids[n]', 'versions[n]', 'epochs[n]');
 
-export const DELETES: Trial<{ readonly id: string; readonly version: number; readonly epoch: number }> = {
+export const DELETES: Trial<TombstoneRow> = {
   name: 'holdfast_try_deletes',
   parameters: [
     ['ids', 'varchar'],
@@ -101,16 +105,18 @@ export const DELETES: Trial<{ readonly id: string; readonly version: number; rea
     bigintArray(rows.map(({ version }) => version)),
     bigintArray(rows.map(({ epoch }) => epoch)),
   ],
+  rowOf: (row) => row,
   statements: [deleteObjectsFrom(TOMBSTONE_ROWS), upsertTombstonesFrom(TOMBSTONE_ROWS)],
 };
 
-export const EPOCHS: Trial<{ readonly id: string; readonly epoch: number }> = {
+export const EPOCHS: Trial<EpochRow> = {
   name: 'holdfast_try_epochs',
   parameters: [
     ['ids', 'varchar'],
     ['epochs', 'bigint'],
   ],
   arrays: (rows) => [varcharArray(rows.map(({ id }) => id)), bigintArray(rows.map(({ epoch }) => epoch))],
+  rowOf: (row) => row,
   statements: [raiseEpochsFrom(rowsOf('ids[n]', 'epochs[n]'))],
 };
 
@@ -119,10 +125,13 @@ export const DOCUMENTS: Trial<ObjectRow> = {
   name: 'holdfast_try_documents',
   parameters: [['documents', 'bytea']],
   arrays: (rows) => [byteaArray(rows)],
+  rowOf: (row) => row,
   statements: [`PERFORM ${DOCUMENT} FROM generate_series(head, tail) AS n`],
 };
 
 const TRIALS: readonly Trial<never>[] = [INSERTS, UPDATES, DELETES, EPOCHS, DOCUMENTS];
+
+const ROW_CLASSES = ROW_FAILURE_CLASSES.map((sqlstateClass) => `'${sqlstateClass}'`).join(', ');
 
 /**
  * The variables go before columns of the same name; the statements name every column with its table. A failed assertion
@@ -133,7 +142,6 @@ function definition({ name, parameters, statements }: Trial<never>): string {
   const list = [...parameters.map(([parameter, type]) => `${parameter} ${type}[]`), 'keep boolean'].join(
     ', ',
   );
-  const [[first = ''] = []] = parameters;
   const checked = statements.map(
     (statement) => `${statement};
         GET DIAGNOSTICS changed = ROW_COUNT;
@@ -145,7 +153,7 @@ function definition({ name, parameters, statements }: Trial<never>): string {
     LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $function$
     #variable_conflict use_variable
     DECLARE
-      total CONSTANT integer := cardinality(${first});
+      total CONSTANT integer := cardinality(${parameters[0]?.[0]});
       span integer := CASE WHEN keep THEN ${FIRST_SPAN_ROWS} ELSE 1 END;
       head integer := 1;
       tail integer;
@@ -162,7 +170,7 @@ function definition({ name, parameters, statements }: Trial<never>): string {
           IF SQLSTATE = '${UNDONE}' THEN
             head := tail + 1;
           ELSIF SQLSTATE <> '${GUARD_MISS}'
-              AND left(SQLSTATE, 2) NOT IN (${ROW_FAILURE_CLASSES.map((name) => `'${name}'`).join(', ')}) THEN
+              AND left(SQLSTATE, 2) NOT IN (${ROW_CLASSES}) THEN
             RAISE;
           ELSIF tail > head THEN
             span := greatest((tail - head + 1) / 4, 1);
@@ -181,12 +189,6 @@ function definition({ name, parameters, statements }: Trial<never>): string {
 /** Once per connection, outside any transaction, whose rollback would take them away. */
 export const CREATE_TRIALS = { text: TRIALS.map(definition).join(';') };
 
-/** A row that was refused, by its index among those tried. */
-export interface RefusedIndex {
-  readonly index: number;
-  readonly error: StoreError;
-}
-
 /**
  * Tries rows in order inside the open transaction and returns those that are refused, in order.
  *
@@ -198,7 +200,7 @@ export async function tryRows<Row>(
   trial: Trial<Row>,
   rows: readonly Row[],
   keep: boolean,
-): Promise<RefusedIndex[]> {
+): Promise<RefusedRow[]> {
   if (rows.length === 0) return [];
   const casts = trial.parameters.map(([, type], index) => `$${index + 1}::${type}[]`);
   const statement = {
@@ -206,7 +208,10 @@ export async function tryRows<Row>(
     text: `SELECT * FROM pg_temp.${trial.name}(${casts.join(', ')}, $${casts.length + 1}::boolean)`,
   };
   const found = await connection.query<ReportedRow>(statement, [...trial.arrays(rows), keep]);
-  const refused = found.rows.map((reported) => ({ index: reported[0], error: errorOf(reported) }));
+  const refused = found.rows.flatMap((reported): RefusedRow[] => {
+    const row = rows[reported[0]];
+    return row === undefined ? [] : [{ row: trial.rowOf(row), error: errorOf(reported) }];
+  });
   await checkRefusals(connection, refused);
   return refused;
 }
@@ -224,7 +229,7 @@ function errorOf([, sqlstate, constraint, column, message]: ReportedRow): StoreE
 }
 
 /** @throws StoreError if one of them is no row's fault: a key that somebody took meanwhile, a column that is not ours. */
-async function checkRefusals(connection: Queryable, refused: readonly RefusedIndex[]): Promise<void> {
+async function checkRefusals(connection: Queryable, refused: readonly RefusedRow[]): Promise<void> {
   const columns = new Map<string, StoreError>();
   for (const { error } of refused) {
     if (error.failure !== 'row' && !isGuardMiss(error)) throw error;

@@ -49,9 +49,9 @@ describe('the module of schemas', () => {
   });
 });
 
-describe('its name', () => {
-  const given = (input: Parameters<typeof readConfig>[0]) => readConfig({ env: {}, ...input }).types;
+const given = (input: Parameters<typeof readConfig>[0]) => readConfig({ env: {}, ...input }).types;
 
+describe('its name', () => {
   it('is relative to the configuration file that gives it', () => {
     const configFile = write('holdfast.yaml', 'types: ./my-types.js\n');
     expect(given({ configFile })).toBe(join(folder, 'my-types.js'));

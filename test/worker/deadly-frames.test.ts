@@ -119,19 +119,19 @@ describe('a frame that workers die of', () => {
   );
 });
 
-describe('a frame that came back for other reasons', () => {
-  /** As hand-overs, lost connections and renewed channels do it. */
-  async function returnAll(times: number): Promise<void> {
-    for (let time = 0; time < times; time += 1) {
-      const channel = await scratch.broker.createChannel();
-      await new Promise<void>((resolve) => {
-        const queue = `${scratch.names.prefix}.commands.${PARTITIONS}.${PARTITION}`;
-        void channel.consume(queue, () => resolve());
-      });
-      await channel.close();
-    }
+/** As hand-overs, lost connections and renewed channels do it. */
+async function returnAll(times: number): Promise<void> {
+  for (let time = 0; time < times; time += 1) {
+    const channel = await scratch.broker.createChannel();
+    await new Promise<void>((resolve) => {
+      const queue = `${scratch.names.prefix}.commands.${PARTITIONS}.${PARTITION}`;
+      void channel.consume(queue, () => resolve());
+    });
+    await channel.close();
   }
+}
 
+describe('a frame that came back for other reasons', () => {
   it('is written as ever, however often that was', async () => {
     const ids = idsOfPartition(PARTITION, 20, 'returned').toSorted();
     for (const id of ids) await publisher.send(save({ id, version: 1 }));
