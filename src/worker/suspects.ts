@@ -1,8 +1,8 @@
 /**
  * Finds the frame that workers die of, and makes it a dead letter before it takes its neighbours with it.
  *
- * Each death returns every unacked frame to its queue and costs it one of the 50 lives that the queue gives (contract/
- * names.ts and broker/topology.ts), the innocent ones that were only waiting beside it as well. So:
+ * Each death returns every unacked frame to its queue and costs it one of the 50 lives that the queue gives (broker/
+ * topology.ts), the innocent ones that were only waiting beside it as well. So:
  *
  * 1. A frame that has come back `SUSPECT_RETURNS_MIN` times is a suspect. It is worked on alone: first in its partition,
  *    with nothing else under way in this worker, and acked before the next one is begun.
