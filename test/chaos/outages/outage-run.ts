@@ -101,7 +101,7 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
     publishing = await SteadyPublisher.start(scratch, plan.rate);
     await looking(WARM_UP_MS);
     const before = watched.map(({ residentBytesMax }) => residentBytesMax);
-    const redeliveriesBefore = sum(watched, ({ redeliveries }) => redeliveries);
+    const redeliveriesBefore = total(watched, ({ redeliveries }) => redeliveries);
     const clientBefore = publishing.residentBytesMax;
     const confirmedBefore = publishing.confirmed;
 
@@ -115,10 +115,10 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
     await looking(plan.minutes * 60_000 - NOTICE_MS);
     const minutes = (performance.now() - beganAt) / 60_000;
     const confirmedDuring = publishing.confirmed - confirmedBefore;
-    const redeliveriesDuring = sum(watched, ({ redeliveries }) => redeliveries) - redeliveriesBefore;
+    const redeliveriesDuring = total(watched, ({ redeliveries }) => redeliveries) - redeliveriesBefore;
     const during = watched.map(({ residentBytesMax }) => residentBytesMax);
-    const looksReadyDuring = sum(watched, ({ readyLooks }) => readyLooks);
-    const looksUnreadyDuring = sum(watched, ({ unreadyLooks }) => unreadyLooks);
+    const looksReadyDuring = total(watched, ({ readyLooks }) => readyLooks);
+    const looksUnreadyDuring = total(watched, ({ unreadyLooks }) => unreadyLooks);
 
     await end(context);
     const endedAt = performance.now();
@@ -140,7 +140,7 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
       .finally(() => clearInterval(catchingUp));
     const caughtUpAfterMs = performance.now() - endedAt;
     await look();
-    const redeliveriesInAll = sum(watched, ({ redeliveries }) => redeliveries);
+    const redeliveriesInAll = total(watched, ({ redeliveries }) => redeliveries);
     await publishing.close();
     await pool.drainAll();
     const { letters } = await collectLetters(scratch, plan.folder);
@@ -304,8 +304,8 @@ async function dropRole(maintenanceUrl: string, role: string): Promise<void> {
   }
 }
 
-function sum<Item>(items: readonly Item[], of: (item: Item) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
+function total<Item>(items: readonly Item[], of: (item: Item) => number): number {
+  return items.reduce((count, item) => count + of(item), 0);
 }
 
 function toMiB(bytes = 0): number {

@@ -4,8 +4,6 @@ import { OUTAGES } from './outage.ts';
 import type { OutageResult } from './outage-run.ts';
 
 export function describeOutage(result: OutageResult): string {
-  const number = (value: number): string => value.toLocaleString('en-US');
-  const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
   const rows: [string, string][] = [
     ['saves confirmed before', number(result.confirmedBefore)],
     ['saves confirmed meanwhile', number(result.confirmedDuring)],
@@ -38,4 +36,12 @@ export function describeOutage(result: OutageResult): string {
     '',
     result.held ? 'held' : 'BROKEN',
   ].join('\n');
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
 }
