@@ -20,6 +20,7 @@ import { documentFault } from './document.ts';
 import { ContractError } from './errors.ts';
 import { DOCUMENT_BYTES_DEFAULT, FRAME_BYTES_MAX, FRAME_COMMANDS_MAX } from './limits.ts';
 import { COMMANDS_TYPE } from './names.ts';
+import { readPlainWrite } from './plain-write.ts';
 
 const NEWLINE = 0x0a;
 
@@ -101,7 +102,11 @@ function isList(entry: Entry): boolean {
 
 function decodeEntry(body: Buffer, start: number, place: FramePlace, documentBytesMax: number): Entry {
   const actionEnd = lineEnd(body, start);
-  const line = readActionLine(body.toString('utf8', start, actionEnd));
+  const plain = readPlainWrite(body, start, actionEnd);
+  const line =
+    plain === undefined
+      ? readActionLine(body.toString('utf8', start, actionEnd))
+      : ({ valid: true, command: plain } as const);
   const action = line.valid ? line.command.action : line.action;
   let end = Math.min(actionEnd + 1, body.length);
   if (place === 'partition' && action === 'list') {
