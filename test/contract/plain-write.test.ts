@@ -112,7 +112,5 @@ function lineOf({
     action === 'save'
       ? ({ action, id, type, version, epoch: epoch ?? 0, ifVersion, nextRcseq } as const)
       : ({ action, id, version, epoch: epoch ?? 0, ifVersion } as const);
-  return encodeCommand(command as Parameters<typeof encodeCommand>[0])
-    .toString()
-    .trimEnd();
+  return encodeCommand(command).toString().trimEnd();
 }
