@@ -206,12 +206,13 @@ export const OptionFields = z.strictObject({
   heartbeatMs: option(
     integer(SECOND, MINUTE)
       .multipleOf(SECOND)
-      .default(10 * SECOND),
+      // A worker that is stopped keeps its partitions for two to three of them; its successor is to go on within 15 s.
+      .default(5 * SECOND),
     {
       group: 'Timeouts',
       description:
-        'Interval of AMQP heartbeats. A peer that is gone is noticed after about two of them, on either side. AMQP ' +
-        'counts in whole seconds.',
+        'Interval of AMQP heartbeats. A peer that is gone is noticed after two to three of them, on either side. ' +
+        'AMQP counts in whole seconds.',
       unit: 'ms',
     },
   ),

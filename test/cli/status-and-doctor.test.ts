@@ -18,6 +18,7 @@ interface Status {
     readonly partitions: { readonly count: number; readonly waiting: number; readonly queues: unknown[] };
     readonly otherPartitionCounts: { readonly count: number; readonly waiting: number }[];
     readonly loads: unknown;
+    readonly workers: { readonly name: string; readonly partitions: string[] }[];
   };
   readonly store: {
     readonly reachable: boolean;
@@ -130,7 +131,7 @@ describe('when all is well', () => {
       'default',
     ]);
     const { stdout } = await cli.run(['doctor', '--options']);
-    expect(stdout).toMatch(/heartbeatMs +10000 +default/);
+    expect(stdout).toMatch(/heartbeatMs +5000 +default/);
     expect(stdout).toMatch(/prefix +holdfast-test-\S+ +environment variable HOLDFAST_PREFIX/);
   });
 
@@ -154,6 +155,27 @@ describe('when all is well', () => {
     ]);
     await scratch.sql.query(`GRANT INSERT, UPDATE, DELETE ON goverse_objects TO ${role}`);
     expect((await doctor('--database-url', url.href)).code).toBe(0);
+  });
+
+  it('status says which worker has which partition', async () => {
+    const workers = await Promise.all([startWorker(cli), startWorker(cli)]);
+    await eventually(async () => {
+      // One object for each partition, so that every queue delivers to whoever has it.
+      await cli.run(['publish', '--until', 'persisted', '-'], {
+        input: Array.from({ length: PARTITIONS }, (_, shard) =>
+          JSON.stringify({ save: { id: `shard#${shard}/status`, type: 'T', version: Date.now() } }).concat(
+            '\n{}\n',
+          ),
+        ).join(''),
+      });
+      const { broker } = await cli.json<Status>(['status']);
+      const owned = broker.workers.flatMap(({ partitions }) => partitions);
+      return broker.workers.length === 2 && owned.length === PARTITIONS && new Set(owned).size === PARTITIONS;
+    }, PATIENCE_MS);
+    const { stdout } = await cli.run(['status']);
+    expect(stdout).toMatch(/partitions of +\S+: (none known|[0-3, ]+)\n +\S+: (none known|[0-3, ]+)\n/);
+    for (const worker of workers) worker.signal('SIGTERM');
+    await Promise.all(workers.map(({ ended }) => ended));
   });
 
   it('both tell what waits, also for another number of partitions', async () => {
