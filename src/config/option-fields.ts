@@ -138,8 +138,8 @@ export const OptionFields = z.strictObject({
   types: option(z.string().min(1).optional(), {
     group: 'Process',
     description:
-      'Module that exports the Zod schemas of documents by object type, as a path relative to the working directory. ' +
-      'Without it, any JSON object is accepted for any type.',
+      'Module that exports the Zod schemas of documents by object type (docs/types.md); a path relative to the ' +
+      'configuration file that gives it, else to the working directory. A type without a schema takes any JSON object.',
     allowed: 'the path of a JavaScript module',
     example: './types.js',
   }),

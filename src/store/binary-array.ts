@@ -9,7 +9,7 @@
  */
 
 const HEADER_BYTES = 20;
-const OID = { bool: 16, int8: 20, text: 25, varchar: 1043, uuid: 2950, jsonb: 3802 } as const;
+const OID = { bool: 16, bytea: 17, int8: 20, text: 25, varchar: 1043, uuid: 2950, jsonb: 3802 } as const;
 /** The version number that begins every jsonb in binary format. */
 const JSONB_VERSION = 1;
 
@@ -84,6 +84,19 @@ export function jsonbArray(documents: readonly DocumentBytes[]): Buffer {
   for (const document of documents) {
     array.writeInt32BE(1 + document.documentEnd - document.documentStart, at);
     at = writeJsonb(array, document, at + 4);
+  }
+  return array;
+}
+
+/** `bytea[]` of documents: bytes that the server does not look into before it is told to. */
+export function byteaArray(documents: readonly DocumentBytes[]): Buffer {
+  let bytes = 0;
+  for (const { documentStart, documentEnd } of documents) bytes += documentEnd - documentStart;
+  const array = begin(OID.bytea, documents.length, bytes);
+  let at = HEADER_BYTES;
+  for (const { body, documentStart, documentEnd } of documents) {
+    at = array.writeInt32BE(documentEnd - documentStart, at);
+    at += body.copy(array, at, documentStart, documentEnd);
   }
   return array;
 }

@@ -27,6 +27,7 @@ import {
 import {
   type BatchClaim,
   type BatchCommand,
+  type BatchSave,
   type BatchWrite,
   isClaim,
   isSave,
@@ -57,7 +58,8 @@ export function decideBatch(
     new ObjectDecider(id, snapshot, sink).decide(commands, refused);
   }
   const { questions, passes, verdicts, owners } = sink;
-  return { decision: questions.length > 0 ? { questions } : { passes }, verdicts, owners };
+  const older = (row: WrittenRow): readonly ObjectRow[] => sink.older(row);
+  return { decision: questions.length > 0 ? { questions } : { passes, older }, verdicts, owners };
 }
 
 class DecisionSink {
@@ -65,6 +67,23 @@ class DecisionSink {
   readonly passes: Changes[] = [];
   readonly verdicts = new Map<BatchCommand, Verdict>();
   readonly owners = new Map<WrittenRow, BatchCommand>();
+  /** Folds of more than one command, by the row that is written of them. */
+  readonly folds = new Map<WrittenRow, readonly BatchWrite[]>();
+
+  /** The saves that would be written instead of a row, next first, down to a delete, which nothing of ours refuses. */
+  older(row: WrittenRow): readonly ObjectRow[] {
+    const survivor = this.owners.get(row);
+    const others = (this.folds.get(row) ?? [])
+      .filter((item) => item !== survivor)
+      .toSorted((a, b) => b.command.version - a.command.version);
+    const rows: ObjectRow[] = [];
+    for (const item of others) {
+      if (!isSave(item)) break;
+      rows.push(item.row);
+      this.owners.set(item.row, item);
+    }
+    return rows;
+  }
 
   pass(index: number): Changes {
     const existing = this.passes[index];
@@ -93,7 +112,7 @@ class ObjectDecider {
   #version: number;
   #epoch: number;
   /** Where the content of the live state comes from. */
-  #content: 'stored' | ObjectRow = 'stored';
+  #content: 'stored' | BatchSave = 'stored';
   /** What the database will have when the open fold is written. */
   #base: StoredState;
   /** The open fold: applied writes and those that they supersede, in order, and what is folded of them. */
@@ -179,15 +198,20 @@ class ObjectDecider {
     if (!this.#live) return false;
     const against = this.#content;
     if (against !== 'stored') {
-      if (against.type !== item.row.type) return false;
-      if (haveSameBytes(against, item.row)) return true;
+      if (against.row.type !== item.row.type) return false;
+      if (haveSameBytes(against.row, item.row)) return true;
     }
     const answer = this.#snapshot.answers.get(item);
-    if (answer === undefined) {
-      this.#sink.questions.push({ asker: item, row: item.row, against });
-      this.#sink.owners.set(item.row, item);
-    }
+    if (answer === undefined) this.#ask(item, against);
     return answer;
+  }
+
+  /** Either of the two may be what the database cannot even read, and is then named by its row. */
+  #ask(item: BatchSave, against: 'stored' | BatchSave): void {
+    const { questions, owners } = this.#sink;
+    questions.push({ asker: item, row: item.row, against: against === 'stored' ? against : against.row });
+    owners.set(item.row, item);
+    if (against !== 'stored') owners.set(against.row, against);
   }
 
   /** Whether the call sequence to be stored would come from an older save of the fold. */
@@ -206,7 +230,7 @@ class ObjectDecider {
     this.#epoch = item.command.epoch;
     if (isSave(item)) {
       this.#live = true;
-      this.#content = item.row;
+      this.#content = item;
     } else {
       this.#live = false;
       this.#recreated = true;
@@ -246,7 +270,8 @@ class ObjectDecider {
   #closeFold(): void {
     const survivor = this.#survivor;
     if (survivor === undefined) return;
-    this.#emit(survivor, this.#nextPass());
+    const written = this.#emit(survivor, this.#nextPass());
+    if (this.#fold.length > 1) this.#sink.folds.set(written, this.#fold);
     const { version, epoch } = survivor.command;
     for (const item of this.#fold) {
       const outcome = item.command.version === version ? 'applied' : 'superseded';
@@ -258,20 +283,21 @@ class ObjectDecider {
     this.#recreated = false;
   }
 
-  #emit(survivor: BatchWrite, changes: Changes): void {
+  #emit(survivor: BatchWrite, changes: Changes): WrittenRow {
     const base = this.#base;
     if (!isSave(survivor)) {
       const { version, epoch } = survivor.command;
       const tombstone: TombstoneRow = { id: this.#id, version, epoch };
       (base.live ? changes.deletes : changes.tombstones).push(tombstone);
       this.#sink.owners.set(tombstone, survivor);
-      return;
+      return tombstone;
     }
     const { row } = survivor;
     if (base.live) changes.updates.push({ row, recreated: this.#recreated });
     else changes.inserts.push(row);
     if (base.tombstone) changes.revived.push(this.#id);
     this.#sink.owners.set(row, survivor);
+    return row;
   }
 
   #judge(item: BatchWrite, outcome: 'applied' | 'superseded' | 'fenced' | 'conflict'): void {

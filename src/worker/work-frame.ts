@@ -5,6 +5,7 @@ import { ContractError } from '../contract/errors.ts';
 import { decodeFrame, type Entry } from '../contract/frame.ts';
 import { lockSlotOf, partitionOfShard, shardOf } from '../contract/partition.ts';
 import type { ReplyItem, ReplyLine } from '../contract/reply.ts';
+import { schemaViolation, type TypeSchemas } from '../contract/type-schemas.ts';
 import type { StoreError } from '../store/store-error.ts';
 import type { BatchCommand } from './batch-command.ts';
 
@@ -30,6 +31,16 @@ export interface WorkEntry {
   /** The epoch a claim was given, once that is committed. */
   claimedEpoch: number | undefined;
   rejection: Rejection | undefined;
+}
+
+/** From how many returns to its queue on a frame is worked on alone. */
+const SUSPECT_RETURNS_MIN = 5;
+
+/** What a frame is read with. */
+export interface Decoding {
+  readonly documentBytesMax: number;
+  /** Of the types whose documents are validated. */
+  readonly schemas: TypeSchemas;
 }
 
 export interface PartitionKey {
@@ -62,14 +73,25 @@ export class WorkFrame {
     return this.rejection === undefined ? this.entries.length : 1;
   }
 
+  /** Whether it has come back so often that it is worked on alone (suspects.ts); and read only then. */
+  get suspect(): boolean {
+    return this.delivery.returns >= SUSPECT_RETURNS_MIN;
+  }
+
+  /** Rejects the frame as a whole, unread. */
+  condemn(rejection: Rejection): void {
+    this.#decoded = true;
+    this.rejection = rejection;
+  }
+
   /** Reads the frame. Safe twice. */
-  decode(documentBytesMax: number): void {
+  decode({ documentBytesMax, schemas }: Decoding): void {
     if (this.#decoded) return;
     this.#decoded = true;
     try {
       const { type, body } = this.delivery;
       const entries = decodeFrame(type, body, { place: 'partition', documentBytesMax });
-      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key));
+      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key, schemas));
     } catch (error) {
       if (!(error instanceof ContractError)) throw error;
       this.rejection = { error };
@@ -77,7 +99,12 @@ export class WorkFrame {
   }
 }
 
-function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: PartitionKey): WorkEntry {
+function toWorkEntry(
+  entry: Entry<PartitionCommand>,
+  body: Buffer,
+  key: PartitionKey,
+  schemas: TypeSchemas,
+): WorkEntry {
   if (entry.rejected !== undefined) {
     return rejected(entry, entry.rejected.error);
   }
@@ -93,6 +120,11 @@ function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: Partitio
     case 'save': {
       const { id, type, version, epoch, nextRcseq = 0 } = command;
       const { documentStart, documentEnd } = entry;
+      const schema = schemas.get(type);
+      if (schema !== undefined) {
+        const error = schemaViolation(schema, type, body.toString('utf8', documentStart, documentEnd));
+        if (error !== undefined) return rejected(entry, error);
+      }
       const row = { id, type, version, epoch, nextRcseq, body, documentStart, documentEnd };
       return { ...base, item: { command, row, slot }, load: undefined };
     }

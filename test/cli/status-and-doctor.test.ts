@@ -110,6 +110,16 @@ describe('when all is well', () => {
     );
   });
 
+  it('doctor looks into the module of schemas as a worker does', async () => {
+    cli.file('types.mjs', 'export default { "Chat Room": { safeParse: () => ({ success: true }) } };');
+    cli.file('typed.yaml', 'types: ./types.mjs\n');
+    const { code, checks } = await doctor('--config', 'typed.yaml');
+    expect(code).toBe(0);
+    expect(checks).toContainEqual(expect.objectContaining({ name: 'types', found: '1 schema: Chat Room' }));
+    const missing = await doctor('--types', 'nowhere.mjs');
+    expect([missing.code, missing.bad.includes('fail types')]).toEqual([65, true]);
+  });
+
   it('doctor shows which value came from where', async () => {
     cli.file('some.yaml', 'writers: 3\n');
     const { options } = await doctor('--config', 'some.yaml', '--log-level', 'warn');
@@ -133,7 +143,7 @@ describe('when all is well', () => {
     });
     await scratch.sql.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
     await scratch.sql.query(
-      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims TO ${role}`,
+      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims, holdfast_suspects TO ${role}`,
     );
     const url = new URL(scratch.databaseUrl);
     url.username = role;

@@ -20,7 +20,13 @@ const CLOCK_WARN_MS = 1_000;
 const CLOCK_FAIL_MS = 60_000;
 
 /** Tables that are written, and the one that is only migrated. */
-const TABLES = ['goverse_objects', 'holdfast_tombstones', 'holdfast_claims', 'holdfast_migrations'];
+const TABLES = [
+  'goverse_objects',
+  'holdfast_tombstones',
+  'holdfast_claims',
+  'holdfast_suspects',
+  'holdfast_migrations',
+];
 
 /** Never throws. */
 export async function checkDatabase(options: Options): Promise<Check[]> {
@@ -131,7 +137,7 @@ export function judgePrivileges(
   if (!temporary) {
     list.fail(
       'rights',
-      `user ${user} may not make temporary tables, which large batches are written through`,
+      `user ${user} may not make temporary tables, which large batches and refused rows need`,
       `GRANT TEMP ON DATABASE … TO ${user};`,
     );
   }
