@@ -16,7 +16,7 @@ export interface CeilingSetup extends CeilingCell {
   readonly spec: WorkloadSpec;
 }
 
-serve<CeilingSetup, null>(async ({ databaseUrl, spec, strategy, batchRows, connections }) => {
+serve<CeilingSetup, Record<never, never>>(async ({ databaseUrl, spec, strategy, batchRows, connections }) => {
   const way = WAYS[strategy];
   const batches = batchesOf(spec, batchRows);
   const clients = await Promise.all(

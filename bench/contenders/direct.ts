@@ -7,39 +7,45 @@ import { deleteOne, openPool, POOL_SIZE, upsertOne } from './upsert-one.ts';
 
 export interface DirectSetup {
   readonly databaseUrl: string;
+  /** What a `write` run writes. */
+  readonly spec?: WorkloadSpec;
 }
 
-export type DirectRun = { readonly write: WorkloadSpec } | { readonly load: LoadsRun };
+export type DirectRun = { readonly write: true } | { readonly load: LoadsRun };
 
 const SELECT_ONE = 'SELECT object_type, data, version FROM goverse_objects WHERE object_id = $1';
 
-serve<DirectSetup, DirectRun>(async ({ databaseUrl }) => {
+serve<DirectSetup, DirectRun>(async ({ databaseUrl, spec }) => {
   const pool = await openPool(databaseUrl);
+  const writes = spec === undefined ? [] : inMemory(spec);
 
-  const write = async (spec: WorkloadSpec): Promise<number> => {
-    const commands = commandsOf(spec);
-    let count = 0;
+  const write = async (): Promise<number> => {
+    const next = writes.values();
     const loop = async (): Promise<void> => {
-      for (const { action, index, version } of commands) {
-        const id = idOf(index);
+      for (const { action, id, version, document } of next) {
         if (action === 'delete') await deleteOne(pool, id, version);
-        else {
-          // An object in memory is what a node has, so making the text is a part of the work.
-          const document: unknown = JSON.parse(documentOf(index, spec.revision, spec.documentBytes));
-          await upsertOne(pool, id, OBJECT_TYPE, JSON.stringify(document), version);
-        }
-        count += 1;
+        else await upsertOne(pool, id, OBJECT_TYPE, JSON.stringify(document), version);
       }
     };
     await Promise.all(Array.from({ length: POOL_SIZE }, loop));
-    return count;
+    return writes.length;
   };
 
   return async (run) => {
-    if ('write' in run) return { count: await write(run.write) };
+    if ('write' in run) return { count: await write() };
     return await runLoads(run.load, async (id) => {
       const { rows } = await pool.query({ name: 'select', text: SELECT_ONE, values: [id] });
       return rows.length === 1;
     });
   };
 });
+
+/** Parsed before the clock matters: a node holds objects, not text. */
+function inMemory(spec: WorkloadSpec) {
+  return Array.from(commandsOf(spec), ({ action, index, version }) => ({
+    action,
+    id: idOf(index),
+    version,
+    document: JSON.parse(documentOf(index, spec.revision, spec.documentBytes)) as object,
+  }));
+}

@@ -76,5 +76,8 @@ async function saveSteadily(client: HoldfastClient, run: SteadyRun): Promise<Run
 
 /** A thousand different ones, parsed before the clock matters: nodes hold objects, not text. */
 function documentsInMemory(documentBytes: number): object[] {
-  return Array.from({ length: 1_000 }, (_, index) => JSON.parse(documentOf(index, 1, documentBytes)) as object);
+  return Array.from(
+    { length: 1_000 },
+    (_, index) => JSON.parse(documentOf(index, 1, documentBytes)) as object,
+  );
 }

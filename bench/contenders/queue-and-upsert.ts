@@ -1,10 +1,10 @@
 /** The least that a queue before a database costs: one confirmed publish, its delivery, one direct upsert. No reply. */
 import { connect } from 'amqplib';
 import { documentOf, idOf, OBJECT_TYPE } from '../workloads/objects.ts';
+import type { PlainMessage } from '../workloads/plain-messages.ts';
 import type { SteadyRun } from './holdfast-client.ts';
 import type { QueueDrainSetup } from './naive.ts';
 import { atRate } from './pace.ts';
-import type { PlainMessage } from '../workloads/plain-messages.ts';
 import { serve } from './serve.ts';
 import { openPool, upsertOne } from './upsert-one.ts';
 

@@ -9,12 +9,15 @@ export interface RabbitmqSetup {
   readonly queue: string;
 }
 
-export type RabbitmqRun = { readonly publish: SavesRun } | { readonly consume: { readonly commands: number } };
+export type RabbitmqRun =
+  | { readonly publish: SavesRun }
+  | { readonly consume: { readonly commands: number } };
 
 /** Unconfirmed messages; measured, more bring nothing. */
 const WINDOW = 1_000;
 const PREFETCH = 1_000;
 const ACK_EACH = 100;
+const CONSUMER = 'bench';
 
 serve<RabbitmqSetup, RabbitmqRun>(async ({ amqpUrl, queue }) => {
   const model = await connect(amqpUrl);
@@ -51,14 +54,21 @@ serve<RabbitmqSetup, RabbitmqRun>(async ({ amqpUrl, queue }) => {
     new Promise((resolve, reject) => {
       let count = 0;
       consuming
-        .consume(queue, (message) => {
-          if (message === null) return;
-          count += 1;
-          if (count % ACK_EACH === 0 || count === commands) consuming.ack(message, true);
-          if (count === commands) resolve(count);
-        })
+        .consume(
+          queue,
+          (message) => {
+            if (message === null) return;
+            count += 1;
+            if (count % ACK_EACH === 0 || count === commands) consuming.ack(message, true);
+            // Off again, or it would take what the next round publishes.
+            if (count === commands) consuming.cancel(CONSUMER).then(() => resolve(count), reject);
+          },
+          { consumerTag: CONSUMER },
+        )
         .catch(reject);
     });
 
-  return async (run) => ({ count: 'publish' in run ? await publish(run.publish) : await consume(run.consume) });
+  return async (run) => ({
+    count: 'publish' in run ? await publish(run.publish) : await consume(run.consume),
+  });
 });

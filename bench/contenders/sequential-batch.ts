@@ -1,5 +1,5 @@
 /** The usual next step: 500 messages or 50 ms, then one multi-row INSERT of parsed and re-stringified JSON; one at a time. */
-import { connect, type ConsumeMessage } from 'amqplib';
+import { type ConsumeMessage, connect } from 'amqplib';
 import { Client } from 'pg';
 import type { PlainMessage } from '../workloads/plain-messages.ts';
 import type { QueueDrainRun, QueueDrainSetup } from './naive.ts';
@@ -47,7 +47,9 @@ serve<QueueDrainSetup, QueueDrainRun>(async ({ amqpUrl, databaseUrl, queue }) =>
       );
     }
     if (deletes.length > 0) {
-      await client.query('DELETE FROM goverse_objects WHERE object_id = ANY($1)', [deletes.map(({ id }) => id)]);
+      await client.query('DELETE FROM goverse_objects WHERE object_id = ANY($1)', [
+        deletes.map(({ id }) => id),
+      ]);
     }
   };
 

@@ -15,7 +15,9 @@ export interface RunReport extends RunResult {
 export type ChildMessage = { readonly ready: true } | { readonly report: RunReport };
 
 /** The first message of the parent is the setup, each further one a run; its end is ours. */
-export function serve<Setup, Run>(prepare: (setup: Setup) => Promise<(run: Run) => Promise<RunResult>>): void {
+export function serve<Setup, Run>(
+  prepare: (setup: Setup) => Promise<(run: Run) => Promise<RunResult>>,
+): void {
   let run: ((run: Run) => Promise<RunResult>) | undefined;
   const handle = async (message: unknown): Promise<void> => {
     if (run === undefined) {

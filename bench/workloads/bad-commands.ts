@@ -3,7 +3,7 @@
  * refused by the database only, in conflict, fenced, in the wrong partition, and whole frames that cannot be read.
  */
 import { partitionOf } from '../../src/contract/partition.ts';
-import { FramePacker, type Frame, linesOf, PARTITIONS } from './frames.ts';
+import { type Frame, FramePacker, linesOf, PARTITIONS } from './frames.ts';
 import { documentOf, idOf, OBJECT_TYPE } from './objects.ts';
 import { commandsOf, type WorkloadSpec } from './workload.ts';
 

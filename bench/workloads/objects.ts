@@ -15,7 +15,9 @@ function mix32(value: number): number {
 
 /** Scattered over the index as ids with random parts are, not ascending as a loop would make them. */
 export function idOf(index: number): string {
-  const high = mix32(index ^ 0x9e3779b9).toString(16).padStart(8, '0');
+  const high = mix32(index ^ 0x9e3779b9)
+    .toString(16)
+    .padStart(8, '0');
   const low = mix32(index).toString(16).padStart(8, '0');
   return `${OBJECT_TYPE}-${high}${low}`;
 }

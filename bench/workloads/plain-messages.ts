@@ -13,7 +13,8 @@ export interface PlainMessage {
 export function* plainMessagesOf(spec: WorkloadSpec): Generator<Buffer> {
   for (const { action, index, version } of commandsOf(spec)) {
     const head = `{"op":"${action}","id":"${idOf(index)}","type":"${OBJECT_TYPE}","version":${version}`;
-    const document = action === 'delete' ? '' : `,"document":${documentOf(index, spec.revision, spec.documentBytes)}`;
+    const document =
+      action === 'delete' ? '' : `,"document":${documentOf(index, spec.revision, spec.documentBytes)}`;
     yield Buffer.from(`${head}${document}}`);
   }
 }

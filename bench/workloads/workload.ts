@@ -37,7 +37,11 @@ export function workload(
   revision = 1,
 ): WorkloadSpec {
   const seedRows =
-    kind === 'updates' ? commands : kind === 'mix' ? Math.ceil((commands * MIX_EXISTING) / MIX_CYCLE) + MIX_CYCLE : 0;
+    kind === 'updates'
+      ? commands
+      : kind === 'mix'
+        ? Math.ceil((commands * MIX_EXISTING) / MIX_CYCLE) + MIX_CYCLE
+        : 0;
   return { kind, commands, documentBytes, seedRows, revision };
 }
 
