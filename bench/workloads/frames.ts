@@ -21,15 +21,14 @@ export interface Frame {
 export class FramePacker {
   readonly #waiting = Array.from({ length: PARTITIONS }, () => ({ lines: [] as string[], bytes: 0 }));
 
-  /** @returns the frame that became full by it, if one did. */
+  /** @returns the frame that had no room for it, if one was waiting. */
   add(partition: number, lines: string): Frame | undefined {
-    const waiting = this.#waiting[partition];
-    if (waiting === undefined) throw new RangeError(`no partition ${partition}`);
     const bytes = Buffer.byteLength(lines);
+    const { lines: before, bytes: bytesBefore } = this.#at(partition);
     const full =
-      waiting.lines.length >= FRAME_COMMANDS_MAX ||
-      (waiting.lines.length > 0 && waiting.bytes + bytes > FRAME_BYTES_MAX);
+      before.length >= FRAME_COMMANDS_MAX || (before.length > 0 && bytesBefore + bytes > FRAME_BYTES_MAX);
     const frame = full ? this.#take(partition) : undefined;
+    const waiting = this.#at(partition);
     waiting.lines.push(lines);
     waiting.bytes += bytes;
     return frame;
@@ -43,10 +42,15 @@ export class FramePacker {
   }
 
   #take(partition: number): Frame {
-    const waiting = this.#waiting[partition];
-    const lines = waiting?.lines ?? [];
+    const { lines } = this.#at(partition);
     this.#waiting[partition] = { lines: [], bytes: 0 };
     return { partition, body: Buffer.from(lines.join('')), commands: lines.length };
+  }
+
+  #at(partition: number): { lines: string[]; bytes: number } {
+    const waiting = this.#waiting[partition];
+    if (waiting === undefined) throw new RangeError(`there is no partition ${partition}`);
+    return waiting;
   }
 }
 
