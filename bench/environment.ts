@@ -27,12 +27,18 @@ export async function readEnvironment(rig: Rig, servers: string): Promise<Enviro
 
 /** The commit, with a mark if what is measured is not exactly that. */
 function commit(): string {
-  const git = (...args: string[]): string =>
-    execFileSync('git', args, { cwd: packageRoot(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     const changed = git('status', '--porcelain', '--', 'src', 'bench').trim() !== '';
     return `${git('rev-parse', '--short=12', 'HEAD').trim()}${changed ? ' with changes' : ''}`;
   } catch {
     return 'unknown';
   }
+}
+
+function git(...args: string[]): string {
+  return execFileSync('git', args, {
+    cwd: packageRoot(),
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
 }

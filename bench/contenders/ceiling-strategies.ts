@@ -16,8 +16,8 @@ export interface CeilingRow extends ObjectRow {
 
 interface Way {
   /** Once per connection, before the clock. */
-  prepare?(client: Client): Promise<unknown>;
-  write(client: Client, rows: readonly CeilingRow[]): Promise<unknown>;
+  readonly prepare?: (client: Client) => Promise<unknown>;
+  readonly write: (client: Client, rows: readonly CeilingRow[]) => Promise<unknown>;
 }
 
 const INSERT = 'INSERT INTO goverse_objects (object_id, object_type, data, version, epoch)';

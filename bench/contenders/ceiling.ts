@@ -11,12 +11,16 @@ export interface CeilingCell {
   readonly connections: number;
 }
 
+export interface CeilingRun {
+  readonly write: true;
+}
+
 export interface CeilingSetup extends CeilingCell {
   readonly databaseUrl: string;
   readonly spec: WorkloadSpec;
 }
 
-serve<CeilingSetup, Record<never, never>>(async ({ databaseUrl, spec, strategy, batchRows, connections }) => {
+serve(async ({ databaseUrl, spec, strategy, batchRows, connections }: CeilingSetup) => {
   const way = WAYS[strategy];
   const batches = batchesOf(spec, batchRows);
   const clients = await Promise.all(
@@ -27,7 +31,7 @@ serve<CeilingSetup, Record<never, never>>(async ({ databaseUrl, spec, strategy, 
       return client;
     }),
   );
-  return async () => {
+  return async (_run: CeilingRun) => {
     const next = batches.values();
     let count = 0;
     await Promise.all(

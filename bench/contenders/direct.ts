@@ -15,7 +15,7 @@ export type DirectRun = { readonly write: true } | { readonly load: LoadsRun };
 
 const SELECT_ONE = 'SELECT object_type, data, version FROM goverse_objects WHERE object_id = $1';
 
-serve<DirectSetup, DirectRun>(async ({ databaseUrl, spec }) => {
+serve(async ({ databaseUrl, spec }: DirectSetup) => {
   const pool = await openPool(databaseUrl);
   const writes = spec === undefined ? [] : inMemory(spec);
 
@@ -31,7 +31,7 @@ serve<DirectSetup, DirectRun>(async ({ databaseUrl, spec }) => {
     return writes.length;
   };
 
-  return async (run) => {
+  return async (run: DirectRun) => {
     if ('write' in run) return { count: await write() };
     return await runLoads(run.load, async (id) => {
       const { rows } = await pool.query({ name: 'select', text: SELECT_ONE, values: [id] });

@@ -30,9 +30,9 @@ export type ClientRun =
 /** Saves that are not confirmed yet; a node has so many callers at most. */
 const OUTSTANDING_MAX = 10_000;
 
-serve<ClientSetup, ClientRun>(async ({ amqpUrl, prefix, partitions }) => {
+serve(async ({ amqpUrl, prefix, partitions }: ClientSetup) => {
   const client = await connect({ url: amqpUrl, node: 'bench-node', prefix, partitions });
-  return async (run) => {
+  return async (run: ClientRun) => {
     if ('saves' in run) return { count: await saveAll(client, run.saves) };
     if ('steady' in run) return await saveSteadily(client, run.steady);
     const { consistency } = run.load;

@@ -17,19 +17,20 @@ export interface QueueDrainRun {
 
 const PREFETCH = 250;
 
-serve<QueueDrainSetup, QueueDrainRun>(async ({ amqpUrl, databaseUrl, queue }) => {
+serve(async ({ amqpUrl, databaseUrl, queue }: QueueDrainSetup) => {
   const pool = await openPool(databaseUrl);
   const model = await connect(amqpUrl);
   const channel = await model.createChannel();
   await channel.prefetch(PREFETCH);
-  return ({ commands }) =>
+  const store = async (content: Buffer): Promise<void> => {
+    const { op, id, type, version, document } = JSON.parse(content.toString()) as PlainMessage;
+    if (op === 'delete') await deleteOne(pool, id, version);
+    else await upsertOne(pool, id, type, JSON.stringify(document), version);
+  };
+
+  return ({ commands }: QueueDrainRun) =>
     new Promise((resolve, reject) => {
       let count = 0;
-      const store = async (content: Buffer): Promise<void> => {
-        const { op, id, type, version, document } = JSON.parse(content.toString()) as PlainMessage;
-        if (op === 'delete') await deleteOne(pool, id, version);
-        else await upsertOne(pool, id, type, JSON.stringify(document), version);
-      };
       channel
         .consume(queue, (message) => {
           if (message === null) return;

@@ -8,7 +8,7 @@ import { atRate } from './pace.ts';
 import { serve } from './serve.ts';
 import { openPool, upsertOne } from './upsert-one.ts';
 
-serve<QueueDrainSetup, SteadyRun>(async ({ amqpUrl, databaseUrl, queue }) => {
+serve(async ({ amqpUrl, databaseUrl, queue }: QueueDrainSetup) => {
   const pool = await openPool(databaseUrl);
   // Connections of their own, as a publisher and a consumer have.
   const publishing = await (await connect(amqpUrl)).createConfirmChannel();
@@ -30,7 +30,7 @@ serve<QueueDrainSetup, SteadyRun>(async ({ amqpUrl, databaseUrl, queue }) => {
     );
   });
 
-  return async ({ perSecond, seconds, documentBytes }) => {
+  return async ({ perSecond, seconds, documentBytes }: SteadyRun) => {
     const latenciesMs = await atRate(perSecond, seconds, async () => {
       version += 1;
       const ofMessage = version;

@@ -19,7 +19,7 @@ const PREFETCH = 1_000;
 const ACK_EACH = 100;
 const CONSUMER = 'bench';
 
-serve<RabbitmqSetup, RabbitmqRun>(async ({ amqpUrl, queue }) => {
+serve(async ({ amqpUrl, queue }: RabbitmqSetup) => {
   const model = await connect(amqpUrl);
   const publishing = await model.createConfirmChannel();
   const consuming = await model.createChannel();
@@ -68,7 +68,7 @@ serve<RabbitmqSetup, RabbitmqRun>(async ({ amqpUrl, queue }) => {
         .catch(reject);
     });
 
-  return async (run) => ({
+  return async (run: RabbitmqRun) => ({
     count: 'publish' in run ? await publish(run.publish) : await consume(run.consume),
   });
 });

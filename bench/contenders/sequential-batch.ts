@@ -24,7 +24,7 @@ function insertText(rows: number): string {
     WHERE goverse_objects.version < excluded.version`;
 }
 
-serve<QueueDrainSetup, QueueDrainRun>(async ({ amqpUrl, databaseUrl, queue }) => {
+serve(async ({ amqpUrl, databaseUrl, queue }: QueueDrainSetup) => {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   const model = await connect(amqpUrl);
@@ -53,7 +53,7 @@ serve<QueueDrainSetup, QueueDrainRun>(async ({ amqpUrl, databaseUrl, queue }) =>
     }
   };
 
-  return ({ commands }) =>
+  return ({ commands }: QueueDrainRun) =>
     new Promise((resolve, reject) => {
       let count = 0;
       let waiting: ConsumeMessage[] = [];

@@ -15,19 +15,17 @@ export interface RunReport extends RunResult {
 export type ChildMessage = { readonly ready: true } | { readonly report: RunReport };
 
 /** The first message of the parent is the setup, each further one a run; its end is ours. */
-export function serve<Setup, Run>(
-  prepare: (setup: Setup) => Promise<(run: Run) => Promise<RunResult>>,
-): void {
-  let run: ((run: Run) => Promise<RunResult>) | undefined;
+export function serve(prepare: (setup: never) => Promise<(run: never) => Promise<RunResult>>): void {
+  let run: ((run: never) => Promise<RunResult>) | undefined;
   const handle = async (message: unknown): Promise<void> => {
     if (run === undefined) {
-      run = await prepare(message as Setup);
+      run = await prepare(message as never);
       tell({ ready: true });
       return;
     }
     const cpu = process.cpuUsage();
     const startedAt = performance.now();
-    const result = await run(message as Run);
+    const result = await run(message as never);
     const seconds = (performance.now() - startedAt) / 1_000;
     const { user, system } = process.cpuUsage(cpu);
     tell({ report: { ...result, seconds, cpuSeconds: (user + system) / 1e6 } });

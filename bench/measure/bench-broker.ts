@@ -14,10 +14,7 @@ import {
 } from '../../src/contract/names.ts';
 import type { PoisonFrame } from '../workloads/bad-commands.ts';
 import { PARTITIONS } from '../workloads/frames.ts';
-
-/** What is published and not confirmed yet. */
-const WINDOW_BYTES = 4 * 1_048_576;
-const WINDOW_MESSAGES = 1_000;
+import { PublishWindow } from './publish-window.ts';
 
 export class BenchBroker {
   /** Of the comparisons: a quorum queue as everybody would declare it. */
@@ -48,7 +45,7 @@ export class BenchBroker {
   }
 
   get serverVersion(): string {
-    return String(this.#model.connection.serverProperties.version);
+    return this.#model.connection.serverProperties.version;
   }
 
   /** Whatever a measurement has left behind. */
@@ -120,32 +117,14 @@ export class BenchBroker {
   }
 
   async #publishAll<Item>(items: Iterable<Item>, toMessage: (item: Item) => Outgoing): Promise<void> {
-    let failure: unknown;
-    let bytes = 0;
-    let messages = 0;
-    let proceed: (() => void) | undefined;
-    const settled = (length: number, error: unknown): void => {
-      bytes -= length;
-      messages -= 1;
-      failure ??= error ?? undefined;
-      proceed?.();
-    };
-    const room = async (free: () => boolean): Promise<void> => {
-      while (failure === undefined && !free()) {
-        await new Promise<void>((resolve) => {
-          proceed = resolve;
-        });
-      }
-      if (failure !== undefined) throw failure;
-    };
+    const window = new PublishWindow();
     for (const item of items) {
       const { exchange, routingKey: key, body, options } = toMessage(item);
-      bytes += body.length;
-      messages += 1;
-      this.#channel.publish(exchange, key, body, options, (error) => settled(body.length, error));
-      await room(() => bytes < WINDOW_BYTES && messages < WINDOW_MESSAGES);
+      window.sent(body.length);
+      this.#channel.publish(exchange, key, body, options, (error) => window.settled(body.length, error));
+      await window.untilRoom();
     }
-    await room(() => messages === 0);
+    await window.untilEmpty();
   }
 }
 

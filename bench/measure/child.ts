@@ -30,11 +30,7 @@ export class Child<Run> {
   }
 
   /** Resolves when the child is connected and has its data. `signal` ends it at once. */
-  static async start<Setup, Run>(
-    name: ContenderScript,
-    setup: Setup,
-    signal: AbortSignal,
-  ): Promise<Child<Run>> {
+  static async start<Run>(name: ContenderScript, setup: object, signal: AbortSignal): Promise<Child<Run>> {
     const child = new Child<Run>(name, signal);
     await child.#ask(setup);
     return child;

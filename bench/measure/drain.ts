@@ -4,7 +4,7 @@
  */
 
 import { partitionOf } from '../../src/contract/partition.ts';
-import type { CeilingCell, CeilingSetup } from '../contenders/ceiling.ts';
+import type { CeilingCell, CeilingRun, CeilingSetup } from '../contenders/ceiling.ts';
 import type { DirectRun, DirectSetup } from '../contenders/direct.ts';
 import type { QueueDrainRun, QueueDrainSetup } from '../contenders/naive.ts';
 import { type Framing, framesOf, PARTITIONS } from '../workloads/frames.ts';
@@ -65,24 +65,25 @@ export async function drainByConsumer(
   await prepare(rig, spec);
   await rig.broker.publishPlain(plainMessagesOf(spec));
   const { amqpUrl, databaseUrl } = rig.installation;
-  const setup = { amqpUrl, databaseUrl, queue: rig.broker.plainQueue };
-  const child = await Child.start<QueueDrainSetup, QueueDrainRun>(script, setup, rig.signal);
-  return await timeChild(rig, spec, script, child, { commands: spec.commands });
+  const setup: QueueDrainSetup = { amqpUrl, databaseUrl, queue: rig.broker.plainQueue };
+  const child = await Child.start<QueueDrainRun>(script, setup, rig.signal);
+  return await timeChild(rig, spec, script, child, { commands: spec.commands }, true);
 }
 
 export async function drainDirectly(rig: Rig, spec: WorkloadSpec): Promise<Sample> {
   await prepare(rig, spec);
   const { databaseUrl } = rig.installation;
-  const child = await Child.start<DirectSetup, DirectRun>('direct', { databaseUrl, spec }, rig.signal);
+  const setup: DirectSetup = { databaseUrl, spec };
+  const child = await Child.start<DirectRun>('direct', setup, rig.signal);
   return await timeChild(rig, spec, 'direct', child, { write: true });
 }
 
 export async function drainInBulk(rig: Rig, spec: WorkloadSpec, cell: CeilingCell): Promise<Sample> {
   await prepare(rig, spec);
   const { databaseUrl } = rig.installation;
-  const setup = { databaseUrl, spec, ...cell };
-  const child = await Child.start<CeilingSetup, Record<never, never>>('ceiling', setup, rig.signal);
-  return await timeChild(rig, spec, `ceiling (${cell.strategy})`, child, {});
+  const setup: CeilingSetup = { databaseUrl, spec, ...cell };
+  const child = await Child.start<CeilingRun>('ceiling', setup, rig.signal);
+  return await timeChild(rig, spec, `ceiling (${cell.strategy})`, child, { write: true });
 }
 
 async function prepare(rig: Rig, spec: WorkloadSpec): Promise<void> {
@@ -99,13 +100,15 @@ async function timeChild<Run>(
   who: string,
   child: Child<Run>,
   run: Run,
+  hasQueue = false,
 ): Promise<Sample> {
   try {
     await rig.database.settle();
     const before = rig.serverCpu();
     const report = await child.run(run);
     const cpu = { ...cpuBetween(before, rig.serverCpu()), process: report.cpuSeconds };
-    const { peakMemoryBytes } = child;
+    // The memory of those without a queue is that of the rows they were given.
+    const peakMemoryBytes = hasQueue ? child.peakMemoryBytes : undefined;
     if (report.count !== spec.commands) throw new Error(`${who} did ${report.count} of ${spec.commands}`);
     await verify(rig, spec, who);
     return { count: report.count, seconds: report.seconds, cpu, peakMemoryBytes };

@@ -22,7 +22,7 @@ export class Cast {
   }
 
   async start(script: ContenderScript, setup: object): Promise<void> {
-    this.#children.set(script, await Child.start<object, unknown>(script, setup, this.#rig.signal));
+    this.#children.set(script, await Child.start<unknown>(script, setup, this.#rig.signal));
   }
 
   /** One run of a child; CPU is the child's, the servers' and the worker's, if there is one. */
@@ -37,7 +37,6 @@ export class Cast {
       count,
       seconds,
       cpu: { ...cpuBetween(before, after), process: report.cpuSeconds },
-      peakMemoryBytes: child.peakMemoryBytes,
       ...(latenciesMs === undefined
         ? {}
         : { latencyMs: { median: percentile(latenciesMs, 0.5), p99: percentile(latenciesMs, 0.99) } }),

@@ -1,4 +1,5 @@
 /** A drain with bad commands among the good ones: it ends when the last good one is committed and every letter is there. */
+import { EventEmitter, once } from 'node:events';
 import { poisonedFramesOf } from '../workloads/bad-commands.ts';
 import type { WorkloadSpec } from '../workloads/workload.ts';
 import { timeWorker } from './drain.ts';
@@ -12,14 +13,12 @@ export async function drainPoisoned(rig: Rig, spec: WorkloadSpec, bad: number): 
   await rig.broker.publishFrames(poisonedFramesOf(spec, bad), true);
   const codes = new Map<string, number>();
   let letters = 0;
-  let all: () => void = () => undefined;
-  const allLetters = new Promise<void>((resolve) => {
-    all = resolve;
-  });
+  const all = new EventEmitter();
+  const allLetters = once(all, 'heard');
   const stopListening = await rig.broker.onDeadLetter((code) => {
     codes.set(code, (codes.get(code) ?? 0) + 1);
     letters += 1;
-    if (letters === bad) all();
+    if (letters === bad) all.emit('heard');
   });
   try {
     const sample = await timeWorker(rig, spec, 'holdfast (with bad commands)', allLetters);

@@ -25,7 +25,12 @@ export async function runGroup(group: Group, progress: Progress, signal: AbortSi
   }
   const { id, title, about, unit, rounds, warmUp, contenders } = group;
   return {
-    ...{ id, title, about, unit, rounds, warmUp },
+    id,
+    title,
+    about,
+    unit,
+    rounds,
+    warmUp,
     contenders: contenders.map(({ name, note }) => ({ name, note, samples: samples.get(name) ?? [] })),
   };
 }

@@ -22,7 +22,7 @@ export interface Contender {
   readonly name: string;
   /** What it writes or calls, for the table; what does not differ between contenders may be left out. */
   readonly note?: string;
-  measure(): Promise<Sample>;
+  readonly measure: () => Promise<Sample>;
 }
 
 /** Contenders that are measured side by side, in turns. */
@@ -37,9 +37,9 @@ export interface Group {
   /** Whether a first round is thrown away. */
   readonly warmUp: boolean;
   readonly contenders: readonly Contender[];
-  setUp?(): Promise<void>;
+  readonly setUp?: () => Promise<void>;
   /** Called whatever happened, after `setUp` has begun. */
-  tearDown?(): Promise<void>;
+  readonly tearDown?: () => Promise<void>;
 }
 
 export interface ContenderResult {

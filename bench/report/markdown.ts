@@ -1,6 +1,6 @@
 /** The report as Markdown: the goals first, then where the time goes, then every group. */
 import type { GroupResult } from '../measure/sample.ts';
-import { CLIENT_SAVE, HOLDFAST_FULL, HOLDFAST_SINGLE, SMALL_BACKLOG } from '../workloads/contender-names.ts';
+import { CLIENT_SAVE, HOLDFAST_FULL, HOLDFAST_SINGLE, LARGE_BACKLOG } from '../workloads/contender-names.ts';
 import {
   cpuMicroseconds,
   latencyMs,
@@ -73,7 +73,7 @@ function renderShortfalls(judged: readonly Judged[]): string {
 function renderProfile(groups: readonly GroupResult[]): string[] {
   const rows = groups.flatMap(({ title, contenders }) =>
     contenders
-      .filter(({ name }) => [HOLDFAST_FULL, HOLDFAST_SINGLE, SMALL_BACKLOG, CLIENT_SAVE].includes(name))
+      .filter(({ name }) => [HOLDFAST_FULL, HOLDFAST_SINGLE, LARGE_BACKLOG, CLIENT_SAVE].includes(name))
       .map((contender): Row => {
         const parts = (['process', 'broker', 'database'] as const).map((part) =>
           cpuMicroseconds(contender, part),

@@ -48,7 +48,7 @@ interface Drain {
   readonly title: string;
   readonly about: string;
   readonly roundSeconds: number;
-  contenders(context: PlanContext, scale: Scale): Contender[];
+  readonly contenders: (context: PlanContext, scale: Scale) => Contender[];
 }
 
 const drain = ({ id, title, about, roundSeconds, contenders }: Drain): PlannedGroup => ({

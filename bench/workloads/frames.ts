@@ -7,7 +7,7 @@ import { type Command, commandsOf, type WorkloadSpec } from './workload.ts';
 
 export const PARTITIONS = 16;
 /** The client's default. */
-export const FRAME_BYTES_MAX = 128 * 1_024;
+const FRAME_BYTES_MAX = 128 * 1_024;
 
 export type Framing = 'full' | 'single';
 

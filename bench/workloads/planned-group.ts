@@ -8,7 +8,7 @@ export interface PlanContext {
   readonly rig: Rig;
   readonly scale: Scale;
   /** The best ways to write in bulk, as the search found them, best first; without a search, ways known to be good. */
-  bestCells(kind: 'new' | 'updates'): readonly CeilingCell[];
+  readonly bestCells: (kind: 'new' | 'updates') => readonly CeilingCell[];
 }
 
 export interface Rounds {
@@ -22,8 +22,8 @@ export interface PlannedGroup {
   /** Of a full run on two slow cores: before the rounds, and per round. */
   readonly setUpSeconds: number;
   readonly roundSeconds: number;
-  rounds(scale: Scale): Rounds;
-  build(context: PlanContext): Group;
+  readonly rounds: (scale: Scale) => Rounds;
+  readonly build: (context: PlanContext) => Group;
 }
 
 export const usualRounds = ({ rounds, warmUp }: Scale): Rounds => ({ rounds, warmUp });

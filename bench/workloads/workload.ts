@@ -65,14 +65,19 @@ function indexPicker({ kind, seedRows, revision, commands }: WorkloadSpec): (i: 
     case 'hot':
       return zipf(HOT_OBJECTS);
     case 'mix':
-      return (i) => {
-        const cycle = Math.floor(i / MIX_CYCLE);
-        const place = i % MIX_CYCLE;
-        return place < MIX_EXISTING
-          ? cycle * MIX_EXISTING + place
-          : seedRows + cycle * (MIX_CYCLE - MIX_EXISTING) + place - MIX_EXISTING;
-      };
+      return (i) => mixed(i, seedRows);
+    default:
+      return kind satisfies never;
   }
+}
+
+/** Of 20 commands, 11 go to objects that exist, each to another, and 9 to new ones. */
+function mixed(i: number, seedRows: number): number {
+  const cycle = Math.floor(i / MIX_CYCLE);
+  const place = i % MIX_CYCLE;
+  return place < MIX_EXISTING
+    ? cycle * MIX_EXISTING + place
+    : seedRows + cycle * (MIX_CYCLE - MIX_EXISTING) + place - MIX_EXISTING;
 }
 
 /** Zipf's law with exponent 1: the hottest of 1,000 objects gets 13 % of the commands. Always the same sequence. */
