@@ -27,8 +27,8 @@ export function environmentOf({ amqpUrl, databaseUrl, prefix }: Installation): R
 
 export class WorkerProcess {
   /**
-   * Resolves when the worker is connected to RabbitMQ, some 10 ms before it subscribes. The clock of a drain starts here
-   * and not when it reports ready, since it has taken its first frames by then.
+   * Resolves when the worker is connected to RabbitMQ, 20 to 40 ms before it subscribes. The clock of a drain starts here
+   * and not when it reports ready, since it has taken its first frames by then: rather too slow than too fast.
    */
   readonly connected: Promise<void>;
   readonly ready: Promise<void>;

@@ -59,7 +59,7 @@ function renderEnvironment({ environment, quick, seconds, groups }: Results): st
     'How it is measured: contenders of a group take turns (A B C A B C), each on a table that was emptied or filled anew and ' +
       'checkpointed, each in fresh processes; the first round is thrown away where it says so. A drain begins when the process is ' +
       'connected and ends when its last command is committed (a worker is watched from outside, every 20 ms, by the last command ' +
-      'of each partition; the others say so themselves). After each measurement the rows and versions of the table are checked. ' +
+      'of each partition, so that up to 60 ms count against it; the others say so themselves). After each measurement the rows and versions of the table are checked. ' +
       'CPU is that of the process (worker or contender), of RabbitMQ and of PostgreSQL, per command, from /proc.',
   ].join('\n\n');
 }
