@@ -4,6 +4,8 @@ import { parseArgs } from 'node:util';
 export interface Arguments {
   readonly only: readonly string[] | undefined;
   readonly rounds: number | undefined;
+  /** When this is over, each group that is left gets one round. */
+  readonly minutes: number;
   readonly quick: boolean;
   /** Raw results on standard output. */
   readonly json: boolean;
@@ -16,6 +18,7 @@ export const USAGE = `npm run bench -- [options]
 
   --only GROUP[,GROUP...]  measure only these; the report goes to .bench/ then
   --rounds N               rounds of each group, instead of its own number
+  --minutes N              after so long, only one round for each group that is left; default 60
   --quick                  tiny counts, one round: shows that it works; the report goes to .bench/
   --output FILE.md         write the report there, the raw results beside it
   --json                   print the raw results
@@ -27,6 +30,7 @@ export function readArguments(groups: readonly string[]): Arguments {
     options: {
       only: { type: 'string', multiple: true },
       rounds: { type: 'string' },
+      minutes: { type: 'string', default: '60' },
       quick: { type: 'boolean', default: false },
       output: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -40,6 +44,8 @@ export function readArguments(groups: readonly string[]): Arguments {
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0)) {
     throw new Error('--rounds must be a whole number above 0');
   }
+  const minutes = Number(values.minutes);
+  if (!(minutes > 0)) throw new Error('--minutes must be a number above 0');
   const { quick, json, output, list } = values;
-  return { only, rounds, quick, json, output, list };
+  return { only, rounds, minutes, quick, json, output, list };
 }

@@ -1,13 +1,20 @@
 /** What was measured, on what: without it no figure means anything. */
 import { execFileSync } from 'node:child_process';
-import { arch, cpus, release, totalmem, type } from 'node:os';
+import { arch, cpus, loadavg, release, totalmem, type } from 'node:os';
 import { packageRoot } from '../test/servers/package-root.ts';
+import type { ServersSource } from '../test/servers/servers.ts';
 import type { Rig } from './measure/rig.ts';
 import type { Environment } from './report/results.ts';
 
 const SETTINGS = ['fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'max_wal_size'];
 
-export async function readEnvironment(rig: Rig, servers: string): Promise<Environment> {
+const SOURCES: Readonly<Record<ServersSource, string>> = {
+  given: 'given by URL',
+  docker: 'in Docker',
+  installed: 'private instances of installed programs',
+};
+
+export async function readEnvironment(rig: Rig, servers: ServersSource): Promise<Environment> {
   const settings: Record<string, string> = {};
   for (const name of SETTINGS) settings[name] = await rig.database.setting(name);
   return {
@@ -16,11 +23,13 @@ export async function readEnvironment(rig: Rig, servers: string): Promise<Enviro
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
     memoryBytes: totalmem(),
+    loadAverage: loadavg()[0] ?? 0,
     platform: `${type()} ${release()} ${arch()}`,
     node: process.versions.node,
-    servers,
+    servers: SOURCES[servers],
     rabbitmq: rig.broker.serverVersion,
-    postgresql: await rig.database.setting('server_version'),
+    // Packagers add their own version in brackets.
+    postgresql: (await rig.database.setting('server_version')).split(' ')[0] ?? '',
     settings,
   };
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { startServers } from '../test/servers/ladder.ts';
 import { packageRoot } from '../test/servers/package-root.ts';
+import type { ServersSource } from '../test/servers/servers.ts';
 import { type Arguments, readArguments, USAGE } from './arguments.ts';
 import { readEnvironment } from './environment.ts';
 import { Rig } from './measure/rig.ts';
@@ -50,11 +51,11 @@ async function main(): Promise<number> {
   let rig: Rig | undefined;
   try {
     rig = await Rig.open(servers, interrupted.signal);
-    const results = await measure(rig, plan, given, servers.describe);
+    const results = await measure(rig, plan, given, servers.source);
     const usual = given.quick || given.only !== undefined ? '.bench/benchmarks.md' : 'docs/benchmarks.md';
     const { report, raw } = await writeReport(results, given.output ?? join(packageRoot(), usual));
     if (given.json) console.log(JSON.stringify(results));
-    else showGoals(results);
+    else if (!given.quick) showGoals(results);
     say(`wrote ${report} and ${raw}`);
     return 0;
   } catch (error) {
@@ -70,17 +71,18 @@ async function measure(
   rig: Rig,
   plan: readonly PlannedGroup[],
   given: Arguments,
-  servers: string,
+  servers: ServersSource,
 ): Promise<Results> {
   const startedAt = performance.now();
   const environment = await readEnvironment(rig, servers);
   const total = plan.reduce((sum, planned) => sum + estimate(planned, given), START_SECONDS);
   const progress = new ProgressLines(total, say);
+  const timeIsUp = (): boolean => performance.now() - startedAt > given.minutes * 60_000;
   const done = new Map<string, GroupResult>();
   for (const [position, planned] of plan.entries()) {
     const group = build(planned, rig, given, done);
     progress.begin(group, position + 1, plan.length);
-    done.set(group.id, await runGroup(group, progress, rig.signal));
+    done.set(group.id, await runGroup(group, progress, { signal: rig.signal, timeIsUp }));
   }
   const seconds = (performance.now() - startedAt) / 1_000;
   return { environment, quick: given.quick, seconds, groups: [...done.values()] };

@@ -7,11 +7,25 @@ export interface Progress {
   measured(contender: string, round: number, sample: Sample): void;
 }
 
-export async function runGroup(group: Group, progress: Progress, signal: AbortSignal): Promise<GroupResult> {
+export interface RunLimits {
+  readonly signal: AbortSignal;
+  /** From then on each group gets one round, so that the whole has an end on a slow machine too. */
+  readonly timeIsUp: () => boolean;
+}
+
+/** The result says how many rounds there were. */
+export async function runGroup(
+  group: Group,
+  progress: Progress,
+  { signal, timeIsUp }: RunLimits,
+): Promise<GroupResult> {
+  const warmUp = group.warmUp && !timeIsUp();
+  let rounds = 0;
   const samples = new Map<string, Sample[]>(group.contenders.map(({ name }) => [name, []]));
   try {
     await group.setUp?.();
-    for (let round = group.warmUp ? 0 : 1; round <= group.rounds; round += 1) {
+    for (let round = warmUp ? 0 : 1; round <= group.rounds; round += 1) {
+      if (round > 1 && timeIsUp()) break;
       for (const { name, measure } of group.contenders) {
         signal.throwIfAborted();
         progress.measuring(name, round);
@@ -19,11 +33,12 @@ export async function runGroup(group: Group, progress: Progress, signal: AbortSi
         progress.measured(name, round, sample);
         if (round > 0) samples.get(name)?.push(sample);
       }
+      rounds = round;
     }
   } finally {
     await group.tearDown?.();
   }
-  const { id, title, about, unit, rounds, warmUp, contenders } = group;
+  const { id, title, about, unit, contenders } = group;
   return {
     id,
     title,

@@ -46,8 +46,20 @@ export function renderReport(results: Results): string {
 }
 
 function renderEnvironment({ environment, quick, seconds, groups }: Results): string {
-  const { date, commit, cpu, cores, memoryBytes, platform, node, servers, rabbitmq, postgresql, settings } =
-    environment;
+  const {
+    date,
+    commit,
+    cpu,
+    cores,
+    memoryBytes,
+    loadAverage,
+    platform,
+    node,
+    servers,
+    rabbitmq,
+    postgresql,
+    settings,
+  } = environment;
   return [
     ...(quick ? ['**A quick run, which shows that everything works. Its figures mean nothing.**'] : []),
     `${date}, commit ${commit}. ${cores} cores (${cpu}), ${Math.round(memoryBytes / 1e9)} GB, ${platform}, all on this one machine: ` +
@@ -55,7 +67,8 @@ function renderEnvironment({ environment, quick, seconds, groups }: Results): st
       `defaults: ${Object.entries(settings)
         .map(([name, value]) => `${name} ${value}`)
         .join(', ')}. ` +
-      `Quorum queues, persistent messages, confirms. ${groups.length} groups in ${Math.round(seconds / 60)} minutes.`,
+      `Quorum queues, persistent messages, confirms. ${groups.length} groups in ${Math.round(seconds / 60)} minutes. ` +
+      `Load of the machine in the minute before: ${loadAverage.toFixed(1)}.`,
     'How it is measured: contenders of a group take turns (A B C A B C), each on a table that was emptied or filled anew and ' +
       'checkpointed, each in fresh processes; the first round is thrown away where it says so. A drain begins when the process is ' +
       'connected and ends when its last command is committed (a worker is watched from outside, every 20 ms, by the last command ' +

@@ -7,6 +7,8 @@ export interface Environment {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryBytes: number;
+  /** Of the minute before: what else the machine was doing. */
+  readonly loadAverage: number;
   readonly platform: string;
   readonly node: string;
   readonly servers: string;

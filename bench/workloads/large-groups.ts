@@ -39,7 +39,7 @@ export const LARGE_GROUPS: readonly PlannedGroup[] = [
   },
   {
     id: GROUPS.largeTable,
-    setUpSeconds: 240,
+    setUpSeconds: 180,
     roundSeconds: 45,
     rounds: tableRounds,
     build: (context) => {

@@ -39,6 +39,7 @@ function resultsOf(groups: readonly GroupResult[]): Results {
       cpu: 'a processor',
       cores: 2,
       memoryBytes: 8e9,
+      loadAverage: 0.1,
       platform: 'Linux',
       node: '20.19.0',
       servers: 'given',
