@@ -27,11 +27,24 @@ export async function readEnvironment(rig: Rig, servers: ServersSource): Promise
     platform: `${type()} ${release()} ${arch()}`,
     node: process.versions.node,
     servers: SOURCES[servers],
+    options: changedOptions(),
     rabbitmq: rig.broker.serverVersion,
     // Packagers add their own version in brackets.
     postgresql: (await rig.database.setting('server_version')).split(' ')[0] ?? '',
     settings,
   };
+}
+
+/** Where the servers are is no option that changes a figure, and may hold a password. */
+const NOT_TOLD = /URL|_FILE$|^HOLDFAST_CONFIG$/;
+
+/** Workers inherit our environment, so that an option can be tried out; what is set must then stand beside the figures. */
+function changedOptions(): Record<string, string> {
+  const options: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (name.startsWith('HOLDFAST_') && !NOT_TOLD.test(name)) options[name] = value ?? '';
+  }
+  return options;
 }
 
 /** The commit, with a mark if what is measured is not exactly that. */

@@ -56,6 +56,7 @@ function renderEnvironment({ environment, quick, seconds, groups }: Results): st
     platform,
     node,
     servers,
+    options,
     rabbitmq,
     postgresql,
     settings,
@@ -63,18 +64,22 @@ function renderEnvironment({ environment, quick, seconds, groups }: Results): st
   return [
     ...(quick ? ['**A quick run, which shows that everything works. Its figures mean nothing.**'] : []),
     `${date}, commit ${commit}. ${cores} cores (${cpu}), ${Math.round(memoryBytes / 1e9)} GB, ${platform}, all on this one machine: ` +
-      `RabbitMQ ${rabbitmq}, PostgreSQL ${postgresql} (${servers}), Node ${node}. Options of Holdfast and of the servers at their ` +
-      `defaults: ${Object.entries(settings)
-        .map(([name, value]) => `${name} ${value}`)
-        .join(', ')}. ` +
-      `Quorum queues, persistent messages, confirms. ${groups.length} groups in ${Math.round(seconds / 60)} minutes. ` +
-      `Load of the machine in the minute before: ${loadAverage.toFixed(1)}.`,
+      `RabbitMQ ${rabbitmq}, PostgreSQL ${postgresql} (${servers}), Node ${node}. Options of Holdfast: ${
+        Object.keys(options).length === 0 ? 'defaults' : `defaults but for ${list(options)}`
+      }. PostgreSQL: ${list(settings)}. Quorum queues, persistent messages, confirms. ${groups.length} groups in ` +
+      `${Math.round(seconds / 60)} minutes. Load of the machine in the minute before: ${loadAverage.toFixed(1)}.`,
     'How it is measured: contenders of a group take turns (A B C A B C), each on a table that was emptied or filled anew and ' +
       'checkpointed, each in fresh processes; the first round is thrown away where it says so. A drain begins when the process is ' +
       'connected and ends when its last command is committed (a worker is watched from outside, every 20 ms, by the last command ' +
       'of each partition, so that up to 60 ms count against it; the others say so themselves). After each measurement the rows and versions of the table are checked. ' +
       'CPU is that of the process (worker or contender), of RabbitMQ and of PostgreSQL, per command, from /proc.',
   ].join('\n\n');
+}
+
+function list(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
 }
 
 function renderShortfalls(judged: readonly Judged[]): string {

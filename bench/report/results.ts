@@ -12,6 +12,8 @@ export interface Environment {
   readonly platform: string;
   readonly node: string;
   readonly servers: string;
+  /** Options of Holdfast that are not at their defaults, by environment variable. */
+  readonly options: Readonly<Record<string, string>>;
   readonly rabbitmq: string;
   readonly postgresql: string;
   /** PostgreSQL's settings that decide what a commit costs. */

@@ -43,6 +43,7 @@ function resultsOf(groups: readonly GroupResult[]): Results {
       platform: 'Linux',
       node: '20.19.0',
       servers: 'given',
+      options: { HOLDFAST_WRITERS: '3' },
       rabbitmq: '3.10.8',
       postgresql: '15.1',
       settings: { fsync: 'on' },
@@ -87,6 +88,7 @@ it('writes between its marks and keeps what stands around them, however often', 
   expect(text.endsWith('after\n')).toBe(true);
   expect(text.match(/## Drain/g)).toHaveLength(1);
   expect(text).toContain('Short of the goal: drain, all new');
+  expect(text).toContain('HOLDFAST_WRITERS 3');
   expect(JSON.parse(await readFile(raw, 'utf8'))).toEqual(results);
 });
 
