@@ -11,6 +11,8 @@ export interface Arguments {
   readonly json: boolean;
   /** Where the report goes; undefined for the usual place. */
   readonly output: string | undefined;
+  /** Folder for CPU profiles; costs some speed. */
+  readonly profile: string | undefined;
   readonly list: boolean;
 }
 
@@ -22,6 +24,7 @@ export const USAGE = `npm run bench -- [options]
   --quick                  tiny counts, one round: shows that it works; the report goes to .bench/
   --output FILE.md         write the report there, the raw results beside it
   --json                   print the raw results
+  --profile FOLDER         leave a CPU profile of every process there, which costs some speed
   --list                   print the groups and how long each takes`;
 
 /** @throws Error that says what is wrong. */
@@ -34,6 +37,7 @@ export function readArguments(groups: readonly string[]): Arguments {
       quick: { type: 'boolean', default: false },
       output: { type: 'string' },
       json: { type: 'boolean', default: false },
+      profile: { type: 'string' },
       list: { type: 'boolean', default: false },
     },
   });
@@ -46,6 +50,6 @@ export function readArguments(groups: readonly string[]): Arguments {
   }
   const minutes = Number(values.minutes);
   if (!(minutes > 0)) throw new Error('--minutes must be a number above 0');
-  const { quick, json, output, list } = values;
-  return { only, rounds, minutes, quick, json, output, list };
+  const { quick, json, output, profile, list } = values;
+  return { only, rounds, minutes, quick, json, output, profile, list };
 }

@@ -1,5 +1,5 @@
 /** `npm run bench`: everything that can be measured, side by side, and the report of it. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { startServers } from '../test/servers/ladder.ts';
 import { packageRoot } from '../test/servers/package-root.ts';
 import type { ServersSource } from '../test/servers/servers.ts';
@@ -50,9 +50,15 @@ async function main(): Promise<number> {
   const servers = await startServers({ log: say });
   let rig: Rig | undefined;
   try {
-    rig = await Rig.open(servers, interrupted.signal);
+    rig = await Rig.open(servers, {
+      signal: interrupted.signal,
+      nodeArguments:
+        given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(given.profile)}`],
+    });
     const results = await measure(rig, plan, given, servers.source);
-    const usual = given.quick || given.only !== undefined ? '.bench/benchmarks.md' : 'docs/benchmarks.md';
+    // Only what is complete and undisturbed is for keeping.
+    const full = !given.quick && given.only === undefined && given.profile === undefined;
+    const usual = full ? 'docs/benchmarks.md' : '.bench/benchmarks.md';
     const { report, raw } = await writeReport(results, given.output ?? join(packageRoot(), usual));
     if (given.json) console.log(JSON.stringify(results));
     else if (!given.quick) showGoals(results);
@@ -82,7 +88,7 @@ async function measure(
   for (const [position, planned] of plan.entries()) {
     const group = build(planned, rig, given, done);
     progress.begin(group, position + 1, plan.length);
-    done.set(group.id, await runGroup(group, progress, { signal: rig.signal, timeIsUp }));
+    done.set(group.id, await runGroup(group, progress, { signal: rig.processes.signal, timeIsUp }));
   }
   const seconds = (performance.now() - startedAt) / 1_000;
   return { environment, quick: given.quick, seconds, groups: [...done.values()] };

@@ -4,6 +4,14 @@ import { once } from 'node:events';
 import type { ChildMessage, RunReport } from '../contenders/serve.ts';
 import { peakMemoryBytes } from './proc.ts';
 
+/** Of every process that is measured. */
+export interface ProcessSettings {
+  /** Ends it at once. */
+  readonly signal: AbortSignal;
+  /** Of Node itself, such as those that profile. */
+  readonly nodeArguments: readonly string[];
+}
+
 export type ContenderScript =
   | 'ceiling'
   | 'direct'
@@ -18,10 +26,11 @@ export class Child<Run> {
   readonly #process: ChildProcess;
   readonly #ended: Promise<unknown>;
 
-  private constructor(name: string, signal: AbortSignal) {
+  private constructor(name: string, { signal, nodeArguments }: ProcessSettings) {
     this.#name = name;
     this.#process = fork(new URL(`../contenders/${name}.js`, import.meta.url), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...nodeArguments],
     });
     this.#ended = once(this.#process, 'exit');
     const kill = (): void => void this.#process.kill('SIGKILL');
@@ -29,9 +38,13 @@ export class Child<Run> {
     void this.#ended.then(() => signal.removeEventListener('abort', kill));
   }
 
-  /** Resolves when the child is connected and has its data. `signal` ends it at once. */
-  static async start<Run>(name: ContenderScript, setup: object, signal: AbortSignal): Promise<Child<Run>> {
-    const child = new Child<Run>(name, signal);
+  /** Resolves when the child is connected and has its data. */
+  static async start<Run>(
+    name: ContenderScript,
+    setup: object,
+    processes: ProcessSettings,
+  ): Promise<Child<Run>> {
+    const child = new Child<Run>(name, processes);
     await child.#ask(setup);
     return child;
   }

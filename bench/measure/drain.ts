@@ -38,12 +38,12 @@ export async function timeWorker(
 ): Promise<Sample> {
   const last = lastOfPartitions(spec);
   await rig.database.settle();
-  const worker = new WorkerProcess(rig.installation);
+  const worker = new WorkerProcess(rig.installation, rig.processes);
   try {
     await worker.connected;
     const before = { ...rig.serverCpu(), process: worker.cpuSeconds() };
     const startedAt = performance.now();
-    const signal = AbortSignal.any([rig.signal, AbortSignal.timeout(STUCK_MS)]);
+    const signal = AbortSignal.any([rig.processes.signal, AbortSignal.timeout(STUCK_MS)]);
     await worker.during(Promise.all([rig.database.untilReached(last, signal), meanwhile]));
     const seconds = (performance.now() - startedAt) / 1_000;
     const after = { ...rig.serverCpu(), process: worker.cpuSeconds() };
@@ -66,7 +66,7 @@ export async function drainByConsumer(
   await rig.broker.publishPlain(plainMessagesOf(spec));
   const { amqpUrl, databaseUrl } = rig.installation;
   const setup: QueueDrainSetup = { amqpUrl, databaseUrl, queue: rig.broker.plainQueue };
-  const child = await Child.start<QueueDrainRun>(script, setup, rig.signal);
+  const child = await Child.start<QueueDrainRun>(script, setup, rig.processes);
   return await timeChild(rig, spec, script, child, { commands: spec.commands }, true);
 }
 
@@ -74,7 +74,7 @@ export async function drainDirectly(rig: Rig, spec: WorkloadSpec): Promise<Sampl
   await prepare(rig, spec);
   const { databaseUrl } = rig.installation;
   const setup: DirectSetup = { databaseUrl, spec };
-  const child = await Child.start<DirectRun>('direct', setup, rig.signal);
+  const child = await Child.start<DirectRun>('direct', setup, rig.processes);
   return await timeChild(rig, spec, 'direct', child, { write: true });
 }
 
@@ -82,12 +82,12 @@ export async function drainInBulk(rig: Rig, spec: WorkloadSpec, cell: CeilingCel
   await prepare(rig, spec);
   const { databaseUrl } = rig.installation;
   const setup: CeilingSetup = { databaseUrl, spec, ...cell };
-  const child = await Child.start<CeilingRun>('ceiling', setup, rig.signal);
+  const child = await Child.start<CeilingRun>('ceiling', setup, rig.processes);
   return await timeChild(rig, spec, `ceiling (${cell.strategy})`, child, { write: true });
 }
 
 async function prepare(rig: Rig, spec: WorkloadSpec): Promise<void> {
-  rig.signal.throwIfAborted();
+  rig.processes.signal.throwIfAborted();
   await rig.broker.purge();
   // Their table is filled once for all measurements.
   if (spec.kind === 'scattered') return;

@@ -17,12 +17,12 @@ export class Cast {
   }
 
   async startWorker(): Promise<void> {
-    this.#worker = new WorkerProcess(this.#rig.installation);
+    this.#worker = new WorkerProcess(this.#rig.installation, this.#rig.processes);
     await this.#worker.ready;
   }
 
   async start(script: ContenderScript, setup: object): Promise<void> {
-    this.#children.set(script, await Child.start<unknown>(script, setup, this.#rig.signal));
+    this.#children.set(script, await Child.start<unknown>(script, setup, this.#rig.processes));
   }
 
   /** One run of a child; CPU is the child's, the servers' and the worker's, if there is one. */

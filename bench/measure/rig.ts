@@ -8,6 +8,7 @@ import { packageRoot } from '../../test/servers/package-root.ts';
 import type { Servers } from '../../test/servers/servers.ts';
 import { BenchBroker } from './bench-broker.ts';
 import { BenchDatabase } from './bench-database.ts';
+import type { ProcessSettings } from './child.ts';
 import { cpuSecondsOfTree, pidOfListener } from './proc.ts';
 import type { CpuSeconds } from './sample.ts';
 import { environmentOf, type Installation } from './worker.ts';
@@ -18,7 +19,7 @@ export class Rig {
   readonly installation: Installation;
   readonly database: BenchDatabase;
   readonly broker: BenchBroker;
-  readonly signal: AbortSignal;
+  readonly processes: ProcessSettings;
   readonly #servers: Servers;
 
   private constructor(
@@ -26,16 +27,16 @@ export class Rig {
     installation: Installation,
     database: BenchDatabase,
     broker: BenchBroker,
-    signal: AbortSignal,
+    processes: ProcessSettings,
   ) {
     this.#servers = servers;
     this.installation = installation;
     this.database = database;
     this.broker = broker;
-    this.signal = signal;
+    this.processes = processes;
   }
 
-  static async open(servers: Servers, signal: AbortSignal): Promise<Rig> {
+  static async open(servers: Servers, processes: ProcessSettings): Promise<Rig> {
     const prefix = `holdfast-bench-${randomBytes(4).toString('hex')}`;
     const url = new URL(servers.databaseUrl);
     url.pathname = `/${prefix}`;
@@ -47,8 +48,8 @@ export class Rig {
         env: { ...process.env, ...environmentOf(installation) },
       });
       broker = await BenchBroker.open(servers.amqpUrl, prefix);
-      const database = await BenchDatabase.open(installation.databaseUrl, signal);
-      return new Rig(servers, installation, database, broker, signal);
+      const database = await BenchDatabase.open(installation.databaseUrl, processes.signal);
+      return new Rig(servers, installation, database, broker, processes);
     } catch (error) {
       await broker?.remove();
       await dropDatabase(servers.databaseUrl, prefix);

@@ -6,6 +6,7 @@ import { createInterface, type Interface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { packageRoot } from '../../test/servers/package-root.ts';
 import { PARTITIONS } from '../workloads/frames.ts';
+import type { ProcessSettings } from './child.ts';
 import { cpuSecondsOfTree, peakMemoryBytes } from './proc.ts';
 
 export interface Installation {
@@ -37,10 +38,10 @@ export class WorkerProcess {
   readonly #ended: Promise<unknown>;
   readonly #lastLines: string[] = [];
 
-  constructor(installation: Installation) {
+  constructor(installation: Installation, { nodeArguments }: Pick<ProcessSettings, 'nodeArguments'>) {
     this.#child = spawn(
       process.execPath,
-      [join(packageRoot(), 'dist/cli/main.js'), 'worker', '--no-migrate', '--no-declare'],
+      [...nodeArguments, join(packageRoot(), 'dist/cli/main.js'), 'worker', '--no-migrate', '--no-declare'],
       {
         env: { ...process.env, ...environmentOf(installation), HOLDFAST_HTTP_ADDRESS: '127.0.0.1:0' },
         // Errors that it cannot log are for whoever runs the benchmark.
