@@ -148,7 +148,7 @@ export type WrittenRow = ObjectRow | TombstoneRow | EpochRow;
 export class RowsRefusedError extends Error {
   override readonly name = 'RowsRefusedError';
   readonly refused: readonly RefusedRow[];
-  /** Rows of the same pass that it does take. */
+  /** Rows that it does take: of the same pass, and older ones in the place of refused ones. */
   readonly acceptedCount: number;
 
   constructor(refused: readonly RefusedRow[], acceptedCount: number) {
