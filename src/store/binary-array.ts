@@ -33,16 +33,32 @@ function begin(oid: number, count: number, bytes: number): Buffer {
 
 /** `varchar[]` of texts. */
 export function varcharArray(values: readonly string[]): Buffer {
-  let bytes = 0;
-  for (const value of values) bytes += Buffer.byteLength(value);
-  const array = begin(OID.varchar, values.length, bytes);
+  let characters = 0;
+  for (const value of values) characters += value.length;
+  // A UTF-16 unit is at most three bytes of UTF-8.
+  const array = begin(OID.varchar, values.length, 3 * characters);
+  if (values.length === 0) return array;
   let at = HEADER_BYTES;
   for (const value of values) {
-    const written = array.write(value, at + 4);
+    const written = writeUtf8(array, value, at + 4);
     array.writeInt32BE(written, at);
     at += 4 + written;
   }
-  return array;
+  return array.subarray(0, at);
+}
+
+/** Up to this many characters a loop is faster than the call into the runtime (Node 20: 20 ns against 70 ns for 12). */
+const LOOP_CHARACTERS_MAX = 48;
+
+/** Writes a text as UTF-8; returns its bytes. */
+export function writeUtf8(target: Buffer, text: string, at: number): number {
+  if (text.length > LOOP_CHARACTERS_MAX) return target.write(text, at);
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return target.write(text, at);
+    target[at + i] = unit;
+  }
+  return text.length;
 }
 
 /** `bigint[]` of integers that are safe in JavaScript. */

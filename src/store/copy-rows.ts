@@ -2,7 +2,7 @@
  * Rows in the binary COPY format, built in one buffer (PostgreSQL manual, COPY, "Binary Format"): a header, then per
  * row int16 field count and per field int32 byte length and the bytes, then int16 -1.
  */
-import { writeBigint, writeJsonb } from './binary-array.ts';
+import { writeBigint, writeJsonb, writeUtf8 } from './binary-array.ts';
 import type { ObjectRow } from './store.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
@@ -16,7 +16,8 @@ const FIXED_ROW_BYTES = 2 + FIELDS * 4 + 4 + 3 * 8 + 1;
 export function encodeCopyRows(rows: readonly ObjectRow[]): Buffer {
   let bytes = HEADER_BYTES + TRAILER_BYTES;
   for (const row of rows) {
-    bytes += FIXED_ROW_BYTES + Buffer.byteLength(row.id) + Buffer.byteLength(row.type);
+    // A UTF-16 unit is at most three bytes of UTF-8; counting them would cost more than the room.
+    bytes += FIXED_ROW_BYTES + 3 * (row.id.length + row.type.length);
     bytes += row.documentEnd - row.documentStart;
   }
   const target = Buffer.allocUnsafe(bytes);
@@ -37,12 +38,12 @@ export function encodeCopyRows(rows: readonly ObjectRow[]): Buffer {
     at = target.writeInt32BE(1 + row.documentEnd - row.documentStart, at);
     at = writeJsonb(target, row, at);
   }
-  target.writeInt16BE(-1, at);
-  return target;
+  at = target.writeInt16BE(-1, at);
+  return target.subarray(0, at);
 }
 
 function writeText(target: Buffer, text: string, at: number): number {
-  const written = target.write(text, at + 4);
+  const written = writeUtf8(target, text, at + 4);
   target.writeInt32BE(written, at);
   return at + 4 + written;
 }

@@ -83,7 +83,9 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
 
   async #stage(connection: Connection, candidates: readonly ObjectRow[]): Promise<Staged> {
     await stageObjects(connection, candidates);
-    return new Map(candidates.map((row, ord) => [row, ord]));
+    const staged = new Map<ObjectRow, number>();
+    for (let ord = 0; ord < candidates.length; ord += 1) staged.set(candidates[ord] as ObjectRow, ord);
+    return staged;
   }
 
   async #decide(

@@ -39,7 +39,7 @@ export interface BatchDecision {
   /** One for each command that is neither refused nor in a held slot, once there are no questions left. */
   readonly verdicts: ReadonlyMap<BatchCommand, Verdict>;
   /** Which command each written row stands for, to name the one that the database refuses. */
-  readonly owners: ReadonlyMap<WrittenRow, BatchCommand>;
+  readonly owners: RowOwners;
 }
 
 /**
@@ -53,8 +53,9 @@ export function decideBatch(
 ): BatchDecision {
   const sink = new DecisionSink();
   for (const [id, commands] of objects) {
-    const slot = commands[0]?.slot;
-    if (slot === undefined || snapshot.heldSlots.has(slot)) continue;
+    const [first] = commands;
+    if (first === undefined || snapshot.heldSlots.has(first.slot)) continue;
+    if (commands.length === 1 && !refused.has(first) && decidePlainSave(first, snapshot, sink)) continue;
     new ObjectDecider(id, snapshot, sink).decide(commands, refused);
   }
   const { questions, passes, verdicts, owners } = sink;
@@ -62,11 +63,48 @@ export function decideBatch(
   return { decision: questions.length > 0 ? { questions } : { passes, older }, verdicts, owners };
 }
 
+/**
+ * Decides a save that is the only command of its object and newer than what is stored, as an `ObjectDecider` would: it is
+ * what most batches consist of. Returns false for any other.
+ */
+function decidePlainSave(item: BatchCommand, snapshot: Snapshot, sink: DecisionSink): boolean {
+  if (!isSave(item)) return false;
+  const { id, version, epoch, ifVersion } = item.command;
+  const stored = snapshot.states.get(id) ?? NEVER_STORED;
+  if (ifVersion !== undefined || epoch < stored.epoch || version <= stored.version) return false;
+  const { row } = item;
+  const changes = sink.pass(0);
+  if (stored.live) changes.updates.push({ row, recreated: false });
+  else changes.inserts.push(row);
+  if (stored.tombstone) changes.revived.push(id);
+  sink.owners.set(row, item);
+  sink.verdicts.set(item, { outcome: 'applied', version, epoch });
+  return true;
+}
+
+/** Which command a row stands for; asked only when a row is refused, so the index is made only then. */
+export class RowOwners {
+  readonly #rows: WrittenRow[] = [];
+  readonly #owners: BatchCommand[] = [];
+  #index: Map<WrittenRow, BatchCommand> | undefined;
+
+  set(row: WrittenRow, owner: BatchCommand): void {
+    this.#rows.push(row);
+    this.#owners.push(owner);
+    this.#index?.set(row, owner);
+  }
+
+  get(row: WrittenRow): BatchCommand | undefined {
+    this.#index ??= new Map(this.#rows.map((each, n) => [each, this.#owners[n] as BatchCommand]));
+    return this.#index.get(row);
+  }
+}
+
 class DecisionSink {
   readonly questions: ContentQuestion[] = [];
   readonly passes: Changes[] = [];
   readonly verdicts = new Map<BatchCommand, Verdict>();
-  readonly owners = new Map<WrittenRow, BatchCommand>();
+  readonly owners = new RowOwners();
   /** Folds of more than one command, by the row that is written of them. */
   readonly folds = new Map<WrittenRow, readonly BatchWrite[]>();
 
