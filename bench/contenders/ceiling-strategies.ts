@@ -2,7 +2,7 @@
 import type { Client } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
 import { bigintArray, jsonbArray, varcharArray } from '../../src/store/binary-array.ts';
-import { encodeCopyRows } from '../../src/store/copy-rows.ts';
+import { CopyRoom, encodeCopyRows } from '../../src/store/copy-rows.ts';
 import { CREATE_STAGING } from '../../src/store/stage-objects.ts';
 import type { ObjectRow } from '../../src/store/store.ts';
 
@@ -88,7 +88,7 @@ const copy: Way = {
       );
       stream.on('error', reject);
       stream.on('finish', resolve);
-      stream.end(encodeCopyRows(rows));
+      stream.end(encodeCopyRows(rows, roomOf(client)));
     });
     await client.query({
       name: 'merge',
@@ -100,3 +100,12 @@ const copy: Way = {
 };
 
 export const WAYS: Readonly<Record<Strategy, Way>> = { values, unnest, recordset, copy };
+
+/** One for each connection, as Holdfast has it. */
+const rooms = new WeakMap<Client, CopyRoom>();
+
+function roomOf(client: Client): CopyRoom {
+  const room = rooms.get(client) ?? new CopyRoom();
+  rooms.set(client, room);
+  return room;
+}

@@ -11,7 +11,7 @@
  */
 import { from as copyFrom } from 'pg-copy-streams';
 import type { Connection } from './connection.ts';
-import { encodeCopyRows } from './copy-rows.ts';
+import { type CopyRoom, encodeCopyRows } from './copy-rows.ts';
 import type { ObjectRow } from './store.ts';
 
 /** Once per connection. No key: rows are found by scanning, and `ord` is unique by construction. */
@@ -32,9 +32,13 @@ const COPY_STAGING = `
   COPY pg_temp.holdfast_staging (ord, object_id, object_type, version, epoch, next_rcseq, data)
   FROM STDIN WITH (FORMAT binary)`;
 
-/** Rows keep their index as `ord`. */
-export async function stageObjects(connection: Connection, rows: readonly ObjectRow[]): Promise<void> {
-  const bytes = encodeCopyRows(rows);
+/** Rows keep their index as `ord`. When it has resolved, the server has read all that lies in `room`. */
+export async function stageObjects(
+  connection: Connection,
+  rows: readonly ObjectRow[],
+  room: CopyRoom,
+): Promise<void> {
+  const bytes = encodeCopyRows(rows, room);
   await connection.answered(
     (client) =>
       new Promise<void>((resolve, reject) => {

@@ -4,8 +4,10 @@
  */
 import { applyChanges, type Staged } from './apply-changes.ts';
 import { beginSuspect } from './begin-suspect.ts';
+import { beginWithSlots } from './begin-with-slots.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
+import { CopyRoom } from './copy-rows.ts';
 import { endSuspect } from './end-suspect.ts';
 import { CHECK_AT_ONCE, isolateQuestions, isolateRefusedRows } from './isolate-refused-rows.ts';
 import { lockSlots } from './lock-slots.ts';
@@ -33,7 +35,8 @@ const ROLLBACK = { text: 'ROLLBACK' };
 
 export class PostgresWriteSession extends ReadSession implements WriteSession {
   readonly #copyRowsMin: number;
-  readonly #staging = new WeakSet<Connection>();
+  /** Connections that have the temporary table, each with the buffer that is sent over it. */
+  readonly #staging = new WeakMap<Connection, CopyRoom>();
   readonly #trying = new WeakSet<Connection>();
 
   /** @param copyRowsMin from how many candidate rows on they are sent by COPY. */
@@ -58,17 +61,14 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     const byCopy = !request.isolate && request.candidates.length >= this.#copyRowsMin;
     if (byCopy && !this.#staging.has(connection)) {
       await connection.query(CREATE_STAGING);
-      this.#staging.add(connection);
+      this.#staging.set(connection, new CopyRoom());
     }
     if (request.isolate && !this.#trying.has(connection)) {
       await connection.query(CREATE_TRIALS);
       this.#trying.add(connection);
     }
     try {
-      await connection.query(BEGIN);
-      if (request.isolate) await connection.query(CHECK_AT_ONCE);
-      const staged = byCopy ? await this.#stage(connection, request.candidates) : new Map();
-      const heldSlots = await lockSlots(connection, request.slots);
+      const [staged, heldSlots] = await this.#begin(connection, request, byCopy);
       const { passes, older } = await this.#decide(connection, request, heldSlots);
       const rows = request.isolate
         ? await this.#isolate(connection, passes, older)
@@ -81,8 +81,22 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     }
   }
 
+  /** Returns what was staged, and the slots that somebody else holds. */
+  async #begin(
+    connection: Connection,
+    { isolate, candidates, slots }: WriteRequest,
+    byCopy: boolean,
+  ): Promise<[Staged, ReadonlySet<number>]> {
+    // Mostly a small batch, for which every round trip counts.
+    if (!byCopy && !isolate) return [new Map(), await beginWithSlots(connection, slots)];
+    await connection.query(BEGIN);
+    if (isolate) await connection.query(CHECK_AT_ONCE);
+    const staged = byCopy ? await this.#stage(connection, candidates) : new Map();
+    return [staged, await lockSlots(connection, slots)];
+  }
+
   async #stage(connection: Connection, candidates: readonly ObjectRow[]): Promise<Staged> {
-    await stageObjects(connection, candidates);
+    await stageObjects(connection, candidates, this.#staging.get(connection) ?? new CopyRoom());
     const staged = new Map<ObjectRow, number>();
     for (let ord = 0; ord < candidates.length; ord += 1) staged.set(candidates[ord] as ObjectRow, ord);
     return staged;

@@ -83,7 +83,7 @@ function decidePlainSave(item: BatchCommand, snapshot: Snapshot, sink: DecisionS
 }
 
 /** Which command a row stands for; asked only when a row is refused, so the index is made only then. */
-export class RowOwners {
+class RowOwners {
   readonly #rows: WrittenRow[] = [];
   readonly #owners: BatchCommand[] = [];
   #index: Map<WrittenRow, BatchCommand> | undefined;

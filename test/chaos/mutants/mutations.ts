@@ -36,6 +36,13 @@ export const MUTATIONS = {
       find: 'export async function lockSlots(connection, slots) {',
       replace: 'export async function lockSlots(connection, slots) { return new Set();',
     },
+    {
+      module: 'store/begin-with-slots.js',
+      find: 'export async function beginWithSlots(connection, slots) {',
+      replace: `export async function beginWithSlots(connection, slots) {
+        await connection.query({ text: 'BEGIN' });
+        return new Set();`,
+    },
   ],
   'tombstones dropped': [
     {
