@@ -1,5 +1,5 @@
 /** Looks at this process: the runtime and its clock. */
-import { monotonicNowUs } from '../../contract/version-clock.ts';
+import { monotonicClock } from '../../contract/version-clock.ts';
 import { type Check, CheckList } from './check.ts';
 
 /** What package.json asks for. */
@@ -17,7 +17,7 @@ export function checkProcess(nodeVersion: string = process.versions.node, nowMs 
     const needed = NODE_MIN.join('.');
     list.fail('Node.js', nodeVersion, `Holdfast needs ${needed} or newer; install a current release`);
   }
-  const driftMs = monotonicNowUs() / 1_000 - nowMs;
+  const driftMs = monotonicClock()() / 1_000 - nowMs;
   const found = `versions are ${new Date(nowMs).toISOString()} in microseconds`;
   if (Math.abs(driftMs) <= CLOCK_DRIFT_MS_MAX) list.ok('version clock', found);
   else {
