@@ -139,6 +139,16 @@ describe('plain documents', () => {
     expect(await countOf('Array')).toBe(2);
   });
 
+  it('are read from an array also behind more white space than is read at once', async () => {
+    const blank = '\n'.repeat(300_000);
+    const file = cli.file('behind.json', `${blank}[{"id":"behind"}, 3]`);
+    const args = ['publish', file, '--type', 'Behind', '--id', 'id', '--timeout', '16.1'];
+    const { code, stdout, stderr } = await cli.run(args);
+    expect(stderr).toContain('element 2, line 300001: ');
+    expect(stdout).toContain('published 1 object in');
+    expect(code).toBe(65);
+  });
+
   it('of an array that breaks off are published up to there', async () => {
     const file = cli.file('broken.json', '[{"id":"o1"},{"id":"o2"}');
     const { code, stdout, stderr } = await cli.run([

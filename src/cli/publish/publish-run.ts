@@ -59,6 +59,7 @@ const GENERAL_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const OPEN_BRACKET = 0x5b;
+const WHITE_SPACE = Buffer.from(' \t\r\n');
 
 export class PublishRun {
   readonly tally: Tally = { bytes: 0, saves: 0, deletes: 0, bad: 0, failed: 0 };
@@ -68,11 +69,14 @@ export class PublishRun {
   generalError: HoldfastError | undefined;
   readonly #options: PublishRunOptions;
   readonly #window = new Window(WINDOW_COMMANDS_MAX, WINDOW_BYTES_MAX);
+  /** Until it is known what is cut, and where it turns out to be lines. */
+  readonly #lines: LineSplitter;
   #splitter: Splitter | undefined;
   #tooManyBad = false;
 
   constructor(options: PublishRunOptions) {
     this.#options = options;
+    this.#lines = new LineSplitter(options.pieceBytesMax);
   }
 
   /** Resolves when everything that was begun is finished. @throws CommandFailure if the input cannot be used at all. */
@@ -104,7 +108,7 @@ export class PublishRun {
         await this.#readChunk(chunk as Buffer);
         if (this.#stopped || this.inputFault !== undefined) return;
       }
-      await this.#take(this.#splitter?.end() ?? []);
+      await this.#take((this.#splitter ?? this.#lines).end());
       for (const record of reader.end()) this.#begin(record);
       this.inputFault = this.#splitter?.fault;
     } catch (error) {
@@ -122,16 +126,17 @@ export class PublishRun {
     this.tally.bytes += chunk.length;
     const content = isFirst && chunk.subarray(0, 3).equals(BYTE_ORDER_MARK) ? chunk.subarray(3) : chunk;
     this.#splitter ??= this.#chooseSplitter(content);
-    if (this.#splitter === undefined) return;
-    await this.#take(this.#splitter.push(content));
-    this.inputFault = this.#splitter.fault;
+    const splitter = this.#splitter ?? this.#lines;
+    await this.#take(splitter.push(content));
+    this.inputFault = splitter.fault;
   }
 
-  /** By the first byte that is not white space; lines of white space before it stay counted as lines. */
-  #chooseSplitter(chunk: Buffer): Splitter {
-    const { pieceBytesMax } = this.#options;
-    const first = chunk.find((byte) => byte > 0x20);
-    return first === OPEN_BRACKET ? new ArraySplitter(pieceBytesMax) : new LineSplitter(pieceBytesMax);
+  /** By the first byte that is not white space, in whatever chunk that is; what is before it counts as lines. */
+  #chooseSplitter(chunk: Buffer): Splitter | undefined {
+    const first = chunk.find((byte) => !WHITE_SPACE.includes(byte));
+    if (first === undefined) return undefined;
+    if (first !== OPEN_BRACKET) return this.#lines;
+    return new ArraySplitter(this.#options.pieceBytesMax, this.#lines.line);
   }
 
   async #take(pieces: readonly Piece[]): Promise<void> {
