@@ -17,7 +17,7 @@ import type {
 } from './client-input.ts';
 import type { ClientLogger, ClientOptions } from './client-options.ts';
 import { type ClientStats, FailureCounts } from './client-stats.ts';
-import { CommandBuilder, requireTimeout } from './command-builder.ts';
+import { CommandBuilder, requireDuration, requireTimeout, requireWord } from './command-builder.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Failure } from './failure.ts';
 import { Link } from './link.ts';
@@ -51,6 +51,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   readonly #link: Link;
   readonly #dispatcher: Dispatcher;
   readonly #builder: CommandBuilder;
+  readonly #clock = new VersionClock();
   readonly #claims: ClaimedEpochs;
   readonly #failures = new FailureCounts();
   #closing: Promise<void> | undefined;
@@ -63,7 +64,6 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     this.#options = options;
     this.#logger = logger;
     const names = namesFor(options.prefix);
-    const clock = new VersionClock();
     this.#claims = new ClaimedEpochs(options.claimsMax);
     this.#link = new Link(options, names.repliesPrefix, {
       onUp: () => this.#up(),
@@ -85,14 +85,14 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     const replies = new ReplyReader({
       dispatcher: this.#dispatcher,
       replyBytesMax: options.replyBytesMax,
-      onVersion: (id, version) => clock.observe(id, version),
+      onVersion: (id, version) => this.#clock.observe(id, version),
       onClaimed: (id, epoch) => this.#claims.remember(id, epoch),
       onFailure: (failure) => this.#report(failure),
       onUnreadable: (reason, error) => logger.warn({ reason, err: error }, 'ignored a reply'),
     });
     const { commandsExchange, loadsQueue } = names;
     this.#builder = new CommandBuilder({
-      clock,
+      clock: this.#clock,
       claims: this.#claims,
       documentBytesMax: options.documentBytesMax,
       partitions: Array.from({ length: options.partitions }, (_, partition) =>
@@ -145,7 +145,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
    */
   save(object: SaveInput, options: WriteOptions = {}): Promise<SaveResult> {
     return callForOne((call) =>
-      this.#submitWrites([this.#builder.save(object, wants(options), call, 0)], options),
+      this.#submitWrites(() => [this.#builder.save(object, wants(options), call, 0)], options),
     );
   }
 
@@ -166,7 +166,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   /** Removes an object. As `save`; a delete of what is not there is applied too. */
   delete(object: string | DeleteInput, options: WriteOptions = {}): Promise<DeleteResult> {
     return callForOne((call) =>
-      this.#submitWrites([this.#builder.delete(deleteInput(object), wants(options), call, 0)], options),
+      this.#submitWrites(() => [this.#builder.delete(deleteInput(object), wants(options), call, 0)], options),
     );
   }
 
@@ -223,10 +223,14 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Forgets the epoch of an object that is no longer owned; its stored epoch stays. Returns whether one was known.
-   * Await what was written of the object before.
+   * Forgets an object that is no longer owned: its epoch, and a version of it that is ahead of the clock, which later
+   * writes would be numbered above. What is stored stays. Returns whether an epoch was known. Await what was written of
+   * the object before.
+   *
+   * Also for what is not claimed: after `holdfast object --reset` a node that knows the wild version forgets it so.
    */
   release(id: string): boolean {
+    this.#clock.forget(id);
     return this.#claims.forget(id);
   }
 
@@ -274,8 +278,16 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
    * Closes the client. What was begun is finished first, within `drainTimeoutMs`; what is left then fails: with `CLOSED`
    * if it was never sent, with `UNAVAILABLE` if its fate is unknown. Calls from now on fail with `CLOSED`. Safe twice: the
    * second call waits for the first.
+   *
+   * @param options `drainTimeoutMs`: 0 to 2,147,483,647, or `Infinity` to wait as long as it takes. Default: the client's.
+   * @throws ContractError if it is anything else; the client stays open then.
    */
   close({ drainTimeoutMs = this.#options.drainTimeoutMs }: { drainTimeoutMs?: number } = {}): Promise<void> {
+    try {
+      requireDuration('drainTimeoutMs', drainTimeoutMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#closing ??= this.#close(drainTimeoutMs);
     return this.#closing;
   }
@@ -305,16 +317,16 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   ): Promise<SaveResult[]> {
     return callForMany(inputs.length, (call) =>
       this.#submitWrites(
-        inputs.map((input, index) => numbered(index, () => build(input, call, index))),
+        () => inputs.map((input, index) => numbered(index, () => build(input, call, index))),
         options,
       ),
     );
   }
 
-  #submitWrites(commands: readonly Outgoing[], options: WriteOptions): void {
+  #submitWrites(build: () => readonly Outgoing[], options: WriteOptions): void {
     const { onFull = this.#options.onFull, signal, timeoutMs } = options;
     requireTimeout(timeoutMs);
-    this.#dispatcher.submit(commands, { onFull, signal, timeoutMs });
+    this.#builder.handOver(() => this.#dispatcher.submit(build(), { onFull, signal, timeoutMs }));
   }
 
   #submitReads(commands: readonly Outgoing[], options: ReadOptions): void {
@@ -324,6 +336,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 
   #buildLoad(id: string, options: LoadOptions, call: Call, index: number): Outgoing {
     const { consistency = 'ordered', document = true } = options;
+    requireWord('consistency', consistency, ['ordered', 'committed']);
     const ordered = consistency === 'ordered';
     return this.#builder.load({ id, ordered, document, timeoutMs: this.#timeoutOf(options) }, call, index);
   }
@@ -375,6 +388,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 }
 
 function wants({ until }: WriteOptions): Wants {
+  requireWord('until', until, ['confirmed', 'persisted']);
   return until === 'persisted' ? 'answer' : 'confirm';
 }
 

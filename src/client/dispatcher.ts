@@ -187,7 +187,7 @@ export class Dispatcher {
     this.#accepting = false;
     if (this.#open === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, drainTimeoutMs);
+      const timer = drainTimeoutMs === Infinity ? undefined : setTimeout(resolve, drainTimeoutMs);
       this.#onIdle = () => {
         clearTimeout(timer);
         resolve();

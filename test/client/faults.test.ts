@@ -306,6 +306,22 @@ describe('closing', () => {
     await expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
+  test('waits as long as it takes if so told, and refuses what is no time', async () => {
+    const worker = await installation.work();
+    worker.hold();
+    const client = await installation.connect();
+    const call = client.save(object('a'), persisted);
+    for (const drainTimeoutMs of [-1, 1.5, 2 ** 31, Number.NaN]) {
+      await expect(client.close({ drainTimeoutMs })).rejects.toMatchObject({ code: 'INVALID_COMMAND' });
+    }
+    await client.save(object('b'));
+    const closed = client.close({ drainTimeoutMs: Infinity });
+    await eventually(() => worker.frames.length === 2);
+    worker.go();
+    await within(5_000, 'the close', closed);
+    await expect(call).resolves.toMatchObject({ outcome: 'applied' });
+  });
+
   test('while there is no connection ends in time too', async () => {
     const { client, proxy } = await installation.connectThroughProxy();
     proxy.silence();

@@ -109,11 +109,37 @@ describe('a load', () => {
   );
 
   test('that the worker refuses fails with its code', async () => {
-    worker.script = () => ({ line: { id: 'a', outcome: 'rejected', code: 'EXPIRED', message: 'too late' } });
+    worker.script = () => ({
+      line: { id: 'a', outcome: 'rejected', code: 'UNSTORABLE', message: 'damaged' },
+    });
     await expect(client.load('a')).rejects.toMatchObject({
       name: 'OutcomeError',
-      code: 'EXPIRED',
-      message: 'too late',
+      code: 'UNSTORABLE',
+      message: 'damaged',
+    });
+  });
+
+  test('that expired at the worker is a timeout, and the clocks are named', async () => {
+    worker.script = () => ({ line: { id: 'a', outcome: 'rejected', code: 'EXPIRED', message: 'too late' } });
+    const late = {
+      name: 'ClientError',
+      code: 'TIMEOUT',
+      retryable: true,
+      message: expect.stringContaining('the clock of this node or of the worker is wrong') as string,
+    };
+    await expect(client.load('a')).rejects.toMatchObject({ ...late, id: 'a' });
+    await expect(client.claim('a')).rejects.toMatchObject(late);
+    worker.replyWith = () =>
+      encodeReply([{ line: { outcome: 'rejected', id: 'a', code: 'EXPIRED', message: 'too late' } }]);
+    await expect(client.list('T')).rejects.toMatchObject(late);
+  });
+
+  test('with an unknown consistency is refused', async () => {
+    const options = { consistency: 'commited' } as unknown as { consistency: 'committed' };
+    await expect(client.load('a', options)).rejects.toMatchObject({
+      name: 'ContractError',
+      code: 'INVALID_COMMAND',
+      message: 'consistency: is not "ordered" or "committed"',
     });
   });
 

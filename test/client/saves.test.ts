@@ -132,6 +132,44 @@ describe('a save', () => {
     });
   });
 
+  test('of a version that was not sent raises no other', async () => {
+    const client = await installation.connect();
+    const { version } = await client.save({ id: 'a', type: 'T', document: {} });
+    const wild = { id: 'a', type: 'T', document: {}, version: 2 ** 52 };
+    const bad = { id: 'b', type: 'T', document: 'bad' };
+    await expect(client.saveMany([wild, bad])).rejects.toMatchObject({ name: 'ContractError' });
+    await expect(client.saveMany([{ ...wild, version: 5, ifVersion: 2 ** 52 }, bad])).rejects.toThrow(
+      'command 1',
+    );
+    const next = await client.save({ id: 'a', type: 'T', document: {} });
+    expect(next.version).toBeGreaterThan(version);
+    expect(next.version).toBeLessThan(2 ** 52);
+  });
+
+  test('of a released object no longer goes above a wild version', async () => {
+    const client = await installation.connect();
+    await client.save({ id: 'a', type: 'T', document: {}, version: 2 ** 52 });
+    await expect(client.save({ id: 'a', type: 'T', document: {} })).resolves.toMatchObject({
+      version: 2 ** 52 + 1,
+    });
+    expect(client.release('a')).toBe(false);
+    const { version } = await client.save({ id: 'a', type: 'T', document: {} });
+    expect(Math.abs(version / 1_000 - Date.now())).toBeLessThan(60_000);
+  });
+
+  test('of nothing, or until an unknown moment, is refused', async () => {
+    const client = await installation.connect();
+    const nothing = undefined as unknown as { id: string; type: string; document: object };
+    const refused = { name: 'ContractError', code: 'INVALID_COMMAND' };
+    await expect(client.save(nothing)).rejects.toMatchObject(refused);
+    await expect(client.delete(nothing)).rejects.toMatchObject(refused);
+    const until = { until: 'persistent' } as unknown as { until: 'persisted' };
+    await expect(client.delete('a', until)).rejects.toMatchObject({
+      ...refused,
+      message: 'until: is not "confirmed" or "persisted"',
+    });
+  });
+
   test('of an object whose versions are used up is refused', async () => {
     const client = await installation.connect();
     await client.save({ id: 'a', type: 'T', document: {}, version: Number.MAX_SAFE_INTEGER });
