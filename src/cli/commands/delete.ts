@@ -4,7 +4,7 @@ import { HoldfastError } from '../../contract/errors.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { commandFaultText, isGeneral } from '../command-failure.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
-import { choice, seconds, wholeNumber } from '../flag-values.ts';
+import { choice, millisecondsOf, seconds, wholeNumber } from '../flag-values.ts';
 import { objectIds } from '../object-ids.ts';
 import { type Client, withClient } from '../open-client.ts';
 
@@ -74,7 +74,9 @@ async function deleteBatch(
 ): Promise<number> {
   const { version, ifVersion, epoch, until, timeout } = flags;
   const settled = await Promise.allSettled(
-    ids.map((id) => client.delete({ id, version, ifVersion, epoch }, { until, timeoutMs: timeout * 1_000 })),
+    ids.map((id) =>
+      client.delete({ id, version, ifVersion, epoch }, { until, timeoutMs: millisecondsOf(timeout) }),
+    ),
   );
   const general = settled.find((each) => each.status === 'rejected' && isGeneral(each.reason));
   let failed = 0;

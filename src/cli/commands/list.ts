@@ -4,7 +4,7 @@ import { HoldfastError } from '../../contract/errors.ts';
 import { LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from '../../contract/limits.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
-import { seconds, wholeNumber } from '../flag-values.ts';
+import { millisecondsOf, seconds, wholeNumber } from '../flag-values.ts';
 import { objectLine } from '../object-line.ts';
 import { type Client, withClient } from '../open-client.ts';
 
@@ -57,7 +57,7 @@ async function runList(
   const documents = flags.documents === true;
   const limit = flags.limit ?? (flags.all === true ? Number.POSITIVE_INFINITY : LIST_LIMIT_DEFAULT);
   const more = await withClient(context, async (client) => {
-    const pages = new Pages(client, type, documents, flags.timeout * 1_000);
+    const pages = new Pages(client, type, documents, millisecondsOf(flags.timeout));
     let { after } = flags;
     let left = limit;
     for (;;) {

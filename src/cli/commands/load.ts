@@ -4,7 +4,7 @@ import { HoldfastError } from '../../contract/errors.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { commandFaultText, isGeneral } from '../command-failure.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
-import { seconds } from '../flag-values.ts';
+import { millisecondsOf, seconds } from '../flag-values.ts';
 import { plural } from '../number-text.ts';
 import { objectIds } from '../object-ids.ts';
 import { objectLine } from '../object-line.ts';
@@ -80,7 +80,7 @@ async function loadBatch(
     return await client.loadMany(ids, {
       consistency: flags.committed === true ? 'committed' : 'ordered',
       document: flags.document,
-      timeoutMs: flags.timeout * 1_000,
+      timeoutMs: millisecondsOf(flags.timeout),
     });
   } catch (error) {
     if (!(error instanceof PartialFailureError)) throw error;

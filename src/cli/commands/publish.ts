@@ -4,7 +4,7 @@ import { identifierFault } from '../../contract/identifier.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { messageOf, usageFailure } from '../command-failure.ts';
 import type { ExitCode } from '../exit-code.ts';
-import { choice, seconds, wholeNumber } from '../flag-values.ts';
+import { choice, millisecondsOf, seconds, wholeNumber } from '../flag-values.ts';
 import { type Client, openClient } from '../open-client.ts';
 import type { Output } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -30,9 +30,9 @@ export const PUBLISH: CommandDefinition<PublishFlags> = {
   name: 'publish',
   summary: 'send a file of objects, of any size',
   description:
-    'Streams a file to the workers. Two forms are read, told apart line by line: the wire form, an action line ' +
-    '{"save":{"id":"…","type":"…"}} with its document on the next line or {"delete":{"id":"…"}}; and plain documents, ' +
-    'one JSON object per line or all in one JSON array, whose type and id are said by --type and --id. Documents are ' +
+    'Streams a file to the workers. Two forms are read: the wire form, an action line ' +
+    '{"save":{"id":"…","type":"…"}} with its document on the next line or {"delete":{"id":"…"}}; and, with --type and ' +
+    '--id, plain documents, one JSON object per line or all in one JSON array: then no line is a command. Documents are ' +
     'sent byte for byte. Where a command has no version, it gets the time in microseconds. Bad lines are named and ' +
     'left out, the others are sent. Ctrl-C stops reading and finishes what was begun.',
   positional: { syntax: '<file>', meaning: 'file to read, or - for standard input' },
@@ -134,7 +134,7 @@ function plainForm({ type, id }: PublishFlags): { type: string; id: IdTemplate }
 }
 
 function publishWith(client: Client, { until, timeout }: PublishFlags): Publish {
-  const options = { until, timeoutMs: timeout * 1_000 };
+  const options = { until, timeoutMs: millisecondsOf(timeout) };
   return async (record) => {
     const { id, version, epoch, ifVersion } = record;
     const write = { id, version, epoch, ifVersion };
