@@ -141,7 +141,8 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
    * @throws ContractError if the command is bad in itself.
    * @throws OutcomeError with `until: 'persisted'`, if a worker decided against it.
    * @throws ClientError `UNROUTABLE`, `OVERLOADED`, `CLOSED`; and `TIMEOUT` or `UNAVAILABLE`, after which the write may
-   * have been applied: a repetition with the same `version` is safe.
+   * have been applied, or may be later: a repetition with the same `version` is safe.
+   * @throws BrokerError `BROKER_REFUSED` if RabbitMQ does not let this user publish there; it was not written.
    */
   save(object: SaveInput, options: WriteOptions = {}): Promise<SaveResult> {
     return callForOne((call) =>
@@ -324,7 +325,8 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   }
 
   #submitWrites(build: () => readonly Outgoing[], options: WriteOptions): void {
-    const { onFull = this.#options.onFull, signal, timeoutMs } = options;
+    const { onFull = this.#options.onFull, signal, until } = options;
+    const { timeoutMs = until === 'persisted' ? this.#options.persistTimeoutMs : undefined } = options;
     requireTimeout(timeoutMs);
     this.#builder.handOver(() => this.#dispatcher.submit(build(), { onFull, signal, timeoutMs }));
   }

@@ -17,13 +17,13 @@ const FRAME_LOADS_MAX = 64;
  * The commands of the next frame; none if the queue is empty or its first command may not go yet.
  *
  * @param isBlocked whether the command must wait for a frame that is on its way.
- * @param onDropped told of commands taken off that were settled before they were sent.
+ * @param onDropped told of each command taken off that was settled before it was sent.
  */
 export function packCommands(
   queue: Fifo<Outgoing>,
   { frameCommandsMax, frameBytesMax }: FrameLimits,
   isBlocked: (command: Outgoing) => boolean,
-  onDropped: (command: Outgoing) => void,
+  onDropped: () => void,
 ): Outgoing[] {
   const commands: Outgoing[] = [];
   let bytes = 0;
@@ -33,7 +33,7 @@ export function packCommands(
     if (command === undefined) break;
     if (command.settled) {
       queue.shift();
-      onDropped(command);
+      onDropped();
       continue;
     }
     if (commands.length > 0) {

@@ -24,6 +24,8 @@ export class OutgoingFrame {
   readonly #listsDocuments: boolean;
   /** Awaited commands that are not settled. */
   open: number;
+  /** Commands that are not settled, awaited or not. */
+  unsettled: number;
   /** How often it was sent. */
   attempts = 0;
   /** Where its sender keeps it: nowhere if it is confirmed or failed. */
@@ -56,6 +58,7 @@ export class OutgoingFrame {
       if (command.isWrite) awaitsWrites = true;
     }
     this.open = open;
+    this.unsettled = commands.length;
     this.wantsAnswers = open > 0;
     this.awaitsWrites = awaitsWrites;
     this.#documentPositions = open > 0 ? documentPositions(commands) : undefined;

@@ -4,7 +4,8 @@
  */
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { commandsQueue, routingKey } from '../../src/contract/names.ts';
+import { declareTopology, deleteTopology } from '../../src/broker/topology.ts';
+import { commandsQueue, namesFor, routingKey } from '../../src/contract/names.ts';
 import { partitionOf } from '../../src/contract/partition.ts';
 import { eventually, within } from '../support/eventually.ts';
 import { later } from './calls.ts';
@@ -242,6 +243,40 @@ describe('a frame that the broker', () => {
       code: 'UNROUTABLE',
     });
     expect(client.stats()).toMatchObject({ bufferedItems: 0, awaitingItems: 0 });
+  });
+
+  test('that was confirmed and asked again is unknown, not unroutable, when the exchange is gone', async () => {
+    const own = namesFor(`${names.prefix}-gone`);
+    await declareTopology(installation.broker, own, 1);
+    const { client, proxy } = await installation.connectThroughProxy({ prefix: own.prefix, partitions: 1 });
+    const calls = ['a', 'b', 'c'].map((id) => later(client.save(object(id), persisted)));
+    await eventually(() => client.stats().confirmedCommands === 3);
+    const channel = await installation.broker.createChannel();
+    await channel.deleteExchange(own.commandsExchange);
+    await channel.close();
+    proxy.cut();
+    for (const call of calls) {
+      await expect(within(5_000, 'the failure', call)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    }
+    await deleteTopology(installation.broker, own, [1]);
+  });
+
+  test('does not let this user publish fails, and is not sent for ever', async () => {
+    const prefix = `${names.prefix}-internal`;
+    const channel = await installation.broker.createChannel();
+    // To publish to an internal exchange is refused as it is without the right.
+    await channel.assertExchange(`${prefix}.commands`, 'direct', { internal: true });
+    const client = await installation.connect({ prefix });
+    const calls = [client.save(object('a')), client.load('b')].map((call: Promise<unknown>) => later(call));
+    for (const call of calls) {
+      await expect(within(5_000, 'the failure', call)).rejects.toMatchObject({
+        name: 'BrokerError',
+        code: 'BROKER_REFUSED',
+      });
+    }
+    expect(client.stats()).toMatchObject({ bufferedItems: 0, awaitingItems: 0, resentFrames: 0 });
+    await channel.deleteExchange(`${prefix}.commands`);
+    await channel.close();
   });
 
   test('returned once is taken when its queue is there', async () => {

@@ -130,13 +130,22 @@ describe('a persisted write', () => {
     const object = { id: 'a', type: 'T', document: {}, version: 6 };
     await expect(client.save(object, { ...persisted, timeoutMs: 50 })).rejects.toMatchObject({
       code: 'TIMEOUT',
-      message: 'no answer within 50 ms',
+      message: 'no answer within 50 ms; it may still be applied',
       version: 6,
     });
     expect(client.stats()).toMatchObject({ awaitingItems: 0, awaitingBytes: 0 });
     worker.go();
     await eventually(() => failures.length === 1);
     expect(failures).toMatchObject([{ id: 'a', outcome: 'fenced', version: 5, epoch: 3 }]);
+  });
+
+  test('waits no longer than the client was told, unless the call says otherwise', async () => {
+    worker.hold();
+    const hasty = await installation.connect({ persistTimeoutMs: 50 });
+    const patient = hasty.save({ id: 'b', type: 'T', document: {} }, { ...persisted, timeoutMs: 60_000 });
+    await expect(hasty.delete('a', persisted)).rejects.toMatchObject({ code: 'TIMEOUT' });
+    worker.go();
+    await expect(patient).resolves.toMatchObject({ outcome: 'applied' });
   });
 
   test('in one frame with others has its own answer, and failures of the others are events', async () => {

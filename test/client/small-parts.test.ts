@@ -234,6 +234,7 @@ test('the options have the defaults that their documentation says, and hold thei
     connectTimeoutMs: 10_000,
     confirmTimeoutMs: 60_000,
     loadTimeoutMs: 30_000,
+    persistTimeoutMs: 60_000,
     drainTimeoutMs: 10_000,
     retryDelayMsMin: 100,
     retryDelayMsMax: 5_000,
