@@ -163,6 +163,16 @@ export class Dispatcher {
     else if (frame.open > 0 && frame.place === 'nowhere') frame.sender.resend(frame);
   }
 
+  /** The reply to a frame is more than can be held now: half of it is asked for at a time, under new message ids. */
+  askForLess(frame: OutgoingFrame): void {
+    if (!frame.confirmed || frame.place !== 'nowhere') {
+      frame.replyTooLarge = true;
+      return;
+    }
+    this.#awaited.remove(frame);
+    for (const half of frame.halves()) half.sender.resend(half);
+  }
+
   /** Resolves when every write handed over before is settled. */
   async flush(): Promise<void> {
     await this.#barrier.wait();
@@ -246,6 +256,7 @@ export class Dispatcher {
     if (!frame.wantsAnswers || frame.answered) return;
     frame.keepOpen();
     if (frame.open === 0) this.#retire(frame);
+    else if (frame.replyTooLarge) this.askForLess(frame);
     else if (frame.replyLost || frame.replyQueue !== this.#link.replyQueue) this.askAgain(frame);
   }
 

@@ -36,6 +36,8 @@ export class OutgoingFrame {
   answered = false;
   /** Whether a part of the reply to the last attempt was missed. */
   replyLost = false;
+  /** Whether its reply was more than could be held. */
+  replyTooLarge = false;
   /** Whether an attempt may have reached its queue; if not, it certainly did not. */
   uncertain = false;
   /** Where the replies of the last attempt go. */
@@ -92,6 +94,21 @@ export class OutgoingFrame {
     }
     if (!this.#detached) detachLines(this.commands);
     this.#detached = true;
+  }
+
+  /** Frames of half of what is open each, in its place, to be sent for the answers; this one is done with. */
+  halves(): OutgoingFrame[] {
+    const open = this.commands.filter((command) => !command.settled);
+    const middle = Math.ceil(open.length / 2);
+    return [open.slice(0, middle), open.slice(middle)]
+      .filter((commands) => commands.length > 0)
+      .map((commands) => {
+        const half = new OutgoingFrame(this.sender, this.sequence, commands);
+        half.attempts = this.attempts;
+        half.confirmed = true;
+        half.uncertain = true;
+        return half;
+      });
   }
 
   /**

@@ -95,8 +95,13 @@ export class ReplyReader {
       return undefined;
     }
     if (assembled === 'too large') {
+      const isAlone = frame.open <= 1 && this.#assembly.bytesOf(messageId) + body.length > replyBytesMax;
       this.#assembly.forget(messageId);
-      const message = `the replies under way are larger than ${replyBytesMax} bytes; ask for fewer at a time`;
+      if (!isAlone) {
+        dispatcher.askForLess(frame);
+        return undefined;
+      }
+      const message = `the reply is larger than ${replyBytesMax} bytes (replyBytesMax)`;
       this.#giveUp(frame, (command) => new ClientError('UNAVAILABLE', message, command.subject));
       return undefined;
     }
