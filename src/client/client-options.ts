@@ -32,7 +32,10 @@ export interface ConnectOptions {
   readonly partitions?: number | undefined;
   /** Where to log. Default: JSON lines on standard error, from `warn` on. */
   readonly logger?: ClientLogger | undefined;
-  /** Wait until RabbitMQ can be reached, instead of failing when the first attempt fails. Default `false`. */
+  /**
+   * Wait until RabbitMQ can be reached, instead of failing when the first attempt fails. A refused user is an error all the
+   * same. Default `false`.
+   */
   readonly waitForBroker?: boolean | undefined;
   /** Ends the waiting of `connect`; it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;

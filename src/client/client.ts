@@ -25,6 +25,9 @@ import type { Outgoing, Wants } from './outgoing.ts';
 import { ReplyReader } from './reply-reader.ts';
 import type { ClaimResult, DeleteResult, FoundObject, ListPage, LoadResult, SaveResult } from './results.ts';
 
+/** How often the log is told that there is still no connection. */
+const WARN_EVERY_MS = 60_000;
+
 export interface ClientEvents {
   /** The client is connected again. */
   connected: [];
@@ -57,6 +60,10 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   #closing: Promise<void> | undefined;
   #ended = false;
   #onUp: (() => void) | undefined;
+  /** Told of what no waiting will mend, while `start` waits. */
+  #onRefused: ((error: BrokerError) => void) | undefined;
+  /** When the log was last told that there is no connection. */
+  #warnedAt = Number.NEGATIVE_INFINITY;
 
   /** @internal */
   constructor(options: ClientOptions, logger: ClientLogger) {
@@ -68,6 +75,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     this.#link = new Link(options, names.repliesPrefix, {
       onUp: () => this.#up(),
       onDown: (error) => this.#down(error),
+      onUnreachable: (error) => this.#unreachable(error),
       onRepliesLost: () => {
         replies.clear();
         this.#dispatcher.noteRepliesLost();
@@ -119,6 +127,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     try {
       await new Promise<void>((resolve, reject) => {
         this.#onUp = resolve;
+        this.#onRefused = reject;
         signal?.addEventListener('abort', () => reject(signal.reason), whileWaiting);
         this.#link.start(!waitForBroker).then(() => {
           if (waitForBroker || ended.signal.aborted) return;
@@ -131,6 +140,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
       });
     } finally {
       this.#onUp = undefined;
+      this.#onRefused = undefined;
       ended.abort();
     }
   }
@@ -298,6 +308,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     const { admission, counts, framesInFlight } = this.#dispatcher;
     return {
       connected: this.#link.up,
+      lastError: this.#link.up ? undefined : this.#link.lastError,
       blocked: this.#link.blocked,
       bufferedItems: admission.sending.items,
       bufferedBytes: admission.sending.bytes,
@@ -349,12 +360,15 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 
   async #close(drainTimeoutMs: number): Promise<void> {
     await this.#dispatcher.drain(drainTimeoutMs);
+    // Failures of what was confirmed before; whoever replies later finds no queue, and writes a dead letter.
+    await this.#link.stopReplies();
     this.#ended = true;
     this.#dispatcher.end();
     await this.#link.close();
   }
 
   #up(): void {
+    this.#warnedAt = Number.NEGATIVE_INFINITY;
     this.#onUp?.();
     this.#dispatcher.resume();
     this.#tell(() => this.emit('connected'));
@@ -362,8 +376,22 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 
   #down(error: BrokerError): void {
     if (this.#ended) return;
+    this.#warnedAt = performance.now();
     this.#logger.warn({ err: error }, 'lost the connection to RabbitMQ');
     this.#tell(() => this.emit('disconnected', error));
+  }
+
+  /** An attempt to connect failed: said at first, and then now and again. */
+  #unreachable(error: BrokerError): void {
+    if (this.#ended) return;
+    if (error.code === 'BROKER_REFUSED' && this.#onRefused !== undefined) {
+      this.#onRefused(error);
+      return;
+    }
+    const now = performance.now();
+    if (now - this.#warnedAt < WARN_EVERY_MS) return;
+    this.#warnedAt = now;
+    this.#logger.warn({ err: error }, 'cannot connect to RabbitMQ; trying again');
   }
 
   #report(failure: Failure): void {

@@ -341,6 +341,34 @@ describe('closing', () => {
     await expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
+  test('tells of failures that are on their way', async () => {
+    const worker = await installation.work();
+    const { client, proxy } = await installation.connectThroughProxy();
+    const failures: unknown[] = [];
+    client.on('failure', ({ id, code }) => failures.push([id, code]));
+    worker.hold();
+    worker.objects.put('a', { epoch: 3 });
+    await client.save(object('a'));
+    await eventually(() => worker.frames.length === 1);
+    let open = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const passed = { up: 0, down: 0 };
+    proxy.watch = (direction) => {
+      passed[direction] += 1;
+      return direction === 'down' ? gate : undefined;
+    };
+    worker.go();
+    await eventually(() => passed.down > 0);
+    passed.up = 0;
+    const closed = client.close();
+    await eventually(() => passed.up > 0);
+    open();
+    await within(5_000, 'the close', closed);
+    expect(failures).toStrictEqual([['a', 'FENCED']]);
+  });
+
   test('waits as long as it takes if so told, and refuses what is no time', async () => {
     const worker = await installation.work();
     worker.hold();

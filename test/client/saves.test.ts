@@ -1,12 +1,22 @@
 /** Saves and deletes as they go over the wire, and what is refused before it does. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { connect } from '../../src/client/connect.ts';
 import { partitionOf } from '../../src/contract/partition.ts';
 import { eventually } from '../support/eventually.ts';
+import { later } from './calls.ts';
 import { openInstallation, PARTITIONS } from './installation.ts';
 
 const installation = await openInstallation();
+
+const silentLogger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 /** Different ids that all belong into one partition. */
 function idsOfPartition(partition: number, count: number): string[] {
@@ -288,17 +298,54 @@ describe('connecting', () => {
 
   test('waits for the broker if told to, until a signal ends that', async () => {
     const ending = new AbortController();
+    const warnings: string[] = [];
     const connecting = connect({
       url: 'amqp://127.0.0.1:1',
       node: 'n',
       waitForBroker: true,
       retryDelayMsMin: 5,
+      retryDelayMsMax: 5,
       signal: ending.signal,
+      logger: { ...silentLogger, warn: (_, message) => void warnings.push(message) },
     });
     await expect(Promise.race([connecting, delay(100, 'waiting')])).resolves.toBe('waiting');
     const reason = new Error('no longer');
     ending.abort(reason);
     await expect(connecting).rejects.toBe(reason);
+    // Once for some twenty attempts.
+    expect(warnings).toStrictEqual(['cannot connect to RabbitMQ; trying again']);
+  });
+
+  test('does not wait for a broker that refuses the user', async () => {
+    const url = new URL(installation.amqpUrl);
+    url.password = 'wrong';
+    await expect(
+      connect({ url: url.href, node: 'n', waitForBroker: true, logger: silentLogger }),
+    ).rejects.toMatchObject({ code: 'BROKER_REFUSED' });
+  });
+
+  test('leaves no socket behind when it is given up', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket.resume())).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const ending = new AbortController();
+    const { port } = silent.address() as AddressInfo;
+    const url = `amqp://127.0.0.1:${port}`;
+    const connecting = later(connect({ url, node: 'n', signal: ending.signal, connectTimeoutMs: 600_000 }));
+    await eventually(() => sockets.length === 1);
+    ending.abort(new Error('no longer'));
+    await expect(connecting).rejects.toThrow('no longer');
+    await eventually(() => sockets[0]?.destroyed === true);
+    silent.close();
+  });
+
+  test('says in its counters why there is no connection', async () => {
+    const { client, proxy } = await installation.connectThroughProxy({ connectTimeoutMs: 50 });
+    expect(client.stats()).toMatchObject({ connected: true, lastError: undefined });
+    proxy.silence();
+    proxy.cut();
+    await eventually(() => client.stats().lastError?.message.includes('TIMEDOUT') === true);
+    expect(client.stats()).toMatchObject({ connected: false, lastError: { code: 'BROKER_UNAVAILABLE' } });
   });
 
   test('names every option that is wrong', async () => {
