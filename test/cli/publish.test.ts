@@ -268,7 +268,7 @@ describe('a publish that cannot go on', () => {
     expect(code).toBe(78);
     expect(stdout).toContain('published 0 objects in');
     expect(stderr).toMatch(
-      /^line \d+: not published, and nothing behind is read any more\nholdfast: no queue takes it/,
+      /^line \d+: not published; nothing behind is read any more\nholdfast: no queue takes it/,
     );
     expect(stderr).toContain('Run holdfast topology');
   });
@@ -285,7 +285,8 @@ describe('a publish that cannot go on', () => {
     );
     await cli.run(['topology', '--delete', '--yes', '--force'], options);
     expect(code).toBe(69);
-    expect(stdout).toContain('1 failed');
+    expect(stdout).toContain('0 failed, 1 of unknown fate');
+    expect(stderr).toContain('line 1: fate unknown, may be applied later; nothing behind is read any more\n');
     expect(stderr).toContain('no answer within 300 ms; it may still be applied. Is a worker running?');
   });
 });

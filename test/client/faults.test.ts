@@ -350,7 +350,7 @@ describe('closing', () => {
     worker.objects.put('a', { epoch: 3 });
     await client.save(object('a'));
     await eventually(() => worker.frames.length === 1);
-    let open = (): void => undefined;
+    let open: (() => void) | undefined;
     const gate = new Promise<void>((resolve) => {
       open = resolve;
     });
@@ -364,7 +364,7 @@ describe('closing', () => {
     passed.up = 0;
     const closed = client.close();
     await eventually(() => passed.up > 0);
-    open();
+    open?.();
     await within(5_000, 'the close', closed);
     expect(failures).toStrictEqual([['a', 'FENCED']]);
   });

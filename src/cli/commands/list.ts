@@ -56,7 +56,7 @@ async function runList(
   const { flags, output } = context;
   const documents = flags.documents === true;
   const limit = flags.limit ?? (flags.all === true ? Number.POSITIVE_INFINITY : LIST_LIMIT_DEFAULT);
-  const more = await withClient(context, async (client) => {
+  return await withClient(context, async (client) => {
     const pages = new Pages(client, type, documents, millisecondsOf(flags.timeout));
     let { after } = flags;
     let left = limit;
@@ -65,14 +65,12 @@ async function runList(
       await output.print(...page.objects.map(objectLine));
       left -= page.objects.length;
       after = page.objects.at(-1)?.id ?? after;
-      if (!page.more || output.closed) return undefined;
-      if (left <= 0) return after;
+      if (!page.more || output.closed) return EXIT_CODES.ok;
+      if (left > 0) continue;
+      output.note(`holdfast: there may be more; go on with --after ${JSON.stringify(after)}, or take --all`);
+      return EXIT_CODES.ok;
     }
   });
-  if (more !== undefined) {
-    output.note(`holdfast: there may be more; go on with --after ${JSON.stringify(more)}, or take --all`);
-  }
-  return EXIT_CODES.ok;
 }
 
 /** Asks for pages, of fewer objects once a page was larger than the client holds. */

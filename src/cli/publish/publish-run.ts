@@ -38,8 +38,10 @@ export interface Tally {
   deletes: number;
   /** Lines that cannot be published. */
   bad: number;
-  /** Commands that were refused, or whose fate is unknown. */
+  /** Commands that were refused. */
   failed: number;
+  /** Commands of which nobody can say whether they were applied, or will be. */
+  unknown: number;
 }
 
 /** Commands on their way. Far more than one frame for each of 64 partitions needs, and still little memory. */
@@ -57,12 +59,15 @@ const GENERAL_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'BROKER_TOPOLOGY',
 ]);
 
+/** Codes behind which a command may have been applied, or may be later. */
+const UNKNOWN_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['TIMEOUT', 'UNAVAILABLE']);
+
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const OPEN_BRACKET = 0x5b;
 const WHITE_SPACE = Buffer.from(' \t\r\n');
 
 export class PublishRun {
-  readonly tally: Tally = { bytes: 0, saves: 0, deletes: 0, bad: 0, failed: 0 };
+  readonly tally: Tally = { bytes: 0, saves: 0, deletes: 0, bad: 0, failed: 0, unknown: 0 };
   /** Why nothing more of the input was read, if it was not read to its end. */
   inputFault: string | undefined;
   /** An error that every further command would meet as well. */
@@ -167,18 +172,21 @@ export class PublishRun {
   }
 
   #fail(record: (SaveRecord | DeleteRecord) & Place, error: unknown): void {
-    this.tally.failed += 1;
     if (!(error instanceof HoldfastError)) throw error;
+    const isUnknown = UNKNOWN_CODES.has(error.code);
+    this.tally[isUnknown ? 'unknown' : 'failed'] += 1;
+    const what = isUnknown ? 'fate unknown, may be applied later' : 'not published';
     if (GENERAL_CODES.has(error.code)) {
       // The others on their way meet the same; one line says it all.
       if (this.generalError === undefined) {
         this.generalError = error;
-        this.#options.output.note(`${placeText(record)}: not published, and nothing behind is read any more`);
+        this.#options.output.note(`${placeText(record)}: ${what}; nothing behind is read any more`);
       }
       return;
     }
+    const fault = `${isUnknown ? what : 'failed'}: ${commandFaultText(error)}`;
     this.#options.output.note(
-      `${placeText(record)}: ${record.kind} of ${JSON.stringify(record.id)} failed: ${commandFaultText(error)}`,
+      `${placeText(record)}: ${record.kind} of ${JSON.stringify(record.id)} ${fault}`,
     );
   }
 }
