@@ -15,6 +15,7 @@ import { ClientError } from './client-error.ts';
 import type { ClientOptions, OnFull } from './client-options.ts';
 import { FlushBarrier } from './flush-barrier.ts';
 import { FrameSender, type Route, type SenderEvents, type SenderLink } from './frame-sender.ts';
+import { HighestVersions } from './highest-versions.ts';
 import { IssuedVersions } from './issued-versions.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { OutgoingFrame } from './outgoing-frame.ts';
@@ -42,6 +43,7 @@ const PRECONDITION_FAILED = 406;
 export class Dispatcher {
   readonly admission: Admission;
   readonly issued = new IssuedVersions();
+  readonly highest = new HighestVersions();
   /** Since the start. */
   readonly counts = { confirmedCommands: 0, confirmedFrames: 0, resentFrames: 0, refusedFrames: 0 };
   readonly #link: SenderLink;
@@ -124,6 +126,7 @@ export class Dispatcher {
       if (command.isWrite) {
         command.era = this.#barrier.enter();
         this.issued.note(command.id, command.version, command.wants === 'answer');
+        this.highest.note(command.id, command.version);
       }
       if (signal !== undefined) {
         command.signal = signal;

@@ -13,8 +13,8 @@ import type { PublishProperties, PublishResult } from '../broker/confirming-publ
 import {
   COMMANDS_TYPE,
   NDJSON_CONTENT_TYPE,
-  REPLY_MODE_FAILURES,
   REPLY_MODE_HEADER,
+  REPLY_MODE_UNAPPLIED,
 } from '../contract/names.ts';
 import { correlationId } from './correlation.ts';
 import { Fifo } from './fifo.ts';
@@ -231,7 +231,7 @@ export class FrameSender {
       replyTo: replyQueue,
       timestamp: Math.floor(now / 1_000),
       appId: this.#node,
-      ...(mode === 'failures' ? { headers: { [REPLY_MODE_HEADER]: REPLY_MODE_FAILURES } } : {}),
+      ...(mode === 'failures' ? { headers: { [REPLY_MODE_HEADER]: REPLY_MODE_UNAPPLIED } } : {}),
       ...(this.route.ordered ? {} : { expiration: Math.max(1, latestDeadline(frame) - now) }),
     };
   }

@@ -9,10 +9,12 @@ import {
   REPLY_LAST_HEADER,
   REPLY_MODE_FAILURES,
   REPLY_MODE_HEADER,
+  REPLY_MODE_UNAPPLIED,
   REPLY_PART_HEADER,
 } from '../contract/names.ts';
-import { encodeReply, isFailure, type ReplyItem } from '../contract/reply.ts';
+import { encodeReply, isFailure } from '../contract/reply.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Answer } from './work-frame.ts';
 import { StoppedError } from './write-retry.ts';
 
 export interface ReplySenderOptions {
@@ -49,7 +51,7 @@ export class ReplySender {
    * @returns whether the requester's queue took it; not if there is none.
    * @throws StoppedError if the worker stops before it is known.
    */
-  async send(delivery: Delivery, items: readonly ReplyItem[]): Promise<boolean> {
+  async send(delivery: Delivery, items: readonly Answer[]): Promise<boolean> {
     const { replyTo } = delivery;
     if (replyTo === undefined) return false;
     if (!this.isUsable(delivery)) {
@@ -86,11 +88,11 @@ export class ReplySender {
     }
   }
 
-  *#messages(delivery: Delivery, items: readonly ReplyItem[]): Generator<[Buffer, Record<string, unknown>]> {
-    const failuresOnly = delivery.headers[REPLY_MODE_HEADER] === REPLY_MODE_FAILURES;
-    const wanted = failuresOnly ? items.filter(isAlwaysAnswered) : items;
+  *#messages(delivery: Delivery, items: readonly Answer[]): Generator<[Buffer, Record<string, unknown>]> {
+    const isWanted = WANTED.get(delivery.headers[REPLY_MODE_HEADER]);
+    const wanted = isWanted === undefined ? items : items.filter(isWanted);
     // A list that found nothing has no items at all, and is answered.
-    if (failuresOnly && wanted.length === 0 && items.length > 0) return;
+    if (wanted.length === 0 && items.length > 0) return;
     const parts = encodeReply(wanted);
     for (const [part, body] of parts.entries()) {
       yield [
@@ -109,9 +111,20 @@ export class ReplySender {
 }
 
 /** Failures and loads; successful writes are what `holdfast-reply: failures` leaves out. */
-function isAlwaysAnswered({ line: { outcome } }: ReplyItem): boolean {
+function isAlwaysAnswered({ line: { outcome } }: Answer): boolean {
   return isFailure(outcome) || outcome === 'found' || outcome === 'absent';
 }
+
+/** Also what was superseded by somebody else's version. */
+function isUnapplied(answer: Answer): boolean {
+  return isAlwaysAnswered(answer) || (answer.line.outcome === 'superseded' && answer.known !== true);
+}
+
+/** What is answered, by the value of the header; all of it for one that is not known. */
+const WANTED: ReadonlyMap<unknown, (answer: Answer) => boolean> = new Map([
+  [REPLY_MODE_FAILURES, isAlwaysAnswered],
+  [REPLY_MODE_UNAPPLIED, isUnapplied],
+]);
 
 /** Without an open channel nothing is sent. */
 async function attempt(publish: () => Promise<PublishResult>): Promise<PublishResult | undefined> {

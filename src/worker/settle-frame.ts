@@ -10,7 +10,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { commandLetter, type DeadLetter, frameLetter } from './dead-letter.ts';
 import type { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import type { ReplySender } from './reply-sender.ts';
-import type { PartitionKey, Rejection, WorkEntry } from './work-frame.ts';
+import type { Answer, PartitionKey, Rejection, WorkEntry } from './work-frame.ts';
 
 /** A frame of commands or of unordered loads. */
 export interface AnsweredFrame {
@@ -69,7 +69,7 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
   delivery.settle();
 }
 
-function answersOf({ answer, listed }: AnsweredEntry): readonly ReplyItem[] {
+function answersOf({ answer, listed }: AnsweredEntry): readonly Answer[] {
   if (listed !== undefined) return listed;
   if (answer === undefined) throw new Error('a command was left without an answer');
   return [answer];

@@ -16,6 +16,12 @@ export interface Rejection {
   readonly attempts?: number | undefined;
 }
 
+/** What is replied to a command. */
+export interface Answer extends ReplyItem {
+  /** It was superseded by a version that the same requester sent. */
+  readonly known?: boolean;
+}
+
 /** One command of a frame. */
 export interface WorkEntry {
   readonly entry: Entry<PartitionCommand>;
@@ -26,7 +32,7 @@ export interface WorkEntry {
   /** Set for loads, claims included: what is read after the commit. */
   readonly load: LoadCommand | undefined;
   /** Set exactly once. */
-  answer: ReplyItem | undefined;
+  answer: Answer | undefined;
   /** The epoch a claim was given, once that is committed. */
   claimedEpoch: number | undefined;
   rejection: Rejection | undefined;

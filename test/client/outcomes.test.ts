@@ -238,6 +238,35 @@ describe('a failure that nobody waits for', () => {
     expect(failures).toMatchObject([{ id: 'a', outcome: 'conflict', code: 'UNAVAILABLE', version: 9 }]);
   });
 
+  test.each([true, false])(
+    'is a save superseded by somebody else, whether the worker knows how to say only that: %s',
+    async (knowsUnapplied) => {
+      worker.knowsUnapplied = knowsUnapplied;
+      const failures = failuresOf(client);
+      const foreign = Date.now() * 1_000 + 60_000_000;
+      worker.objects.put('a', { version: foreign });
+      await client.save({ id: 'a', type: 'T', document: {} });
+      await eventually(() => failures.length === 1);
+      expect(failures).toMatchObject([{ id: 'a', outcome: 'conflict', code: 'CONFLICT', version: foreign }]);
+      // It is known now. One that is superseded by our own is well.
+      const { version } = await client.save({ id: 'a', type: 'T', document: {} });
+      expect(version).toBe(foreign + 1);
+      await client.save({ id: 'a', type: 'T', document: {}, version: foreign - 1 });
+      await client.save({ id: 'b', type: 'T', document: {} }, persisted);
+      await client.load('a');
+      expect(worker.objects.get('a').version).toBe(version);
+      expect(failures).toHaveLength(1);
+    },
+  );
+
+  test('beside an awaited command is also a save superseded by somebody else', async () => {
+    const failures = failuresOf(client);
+    worker.objects.put('shard#0/a', { version: 2 ** 52 });
+    await Promise.all([client.save({ id: 'shard#0/a', type: 'T', document: {} }), client.load('shard#0/b')]);
+    expect(worker.frames).toHaveLength(1);
+    expect(failures).toMatchObject([{ id: 'shard#0/a', code: 'CONFLICT', version: 2 ** 52 }]);
+  });
+
   test('of a whole frame has no id', async () => {
     const failures = failuresOf(client);
     worker.script = () => ({

@@ -67,7 +67,7 @@ describe('a save', () => {
       replyTo: expect.stringMatching(
         new RegExp(`^${installation.names.prefix}\\.replies\\.object_node__-[0-9a-f]{16}$`),
       ) as string,
-      headers: { 'holdfast-reply': 'failures' },
+      headers: { 'holdfast-reply': 'unapplied' },
     });
     expect(Math.abs((frame.delivery.timestamp ?? 0) - Date.now() / 1_000)).toBeLessThan(60);
   });
