@@ -5,6 +5,7 @@
  * a redelivery; then it hears of it once more than it needs.
  */
 import { REPLY_MODE_HEADER, REPLY_MODE_UNAPPLIED } from '../contract/names.ts';
+import type { ReplyLine } from '../contract/reply.ts';
 import type { WorkEntry, WorkFrame } from './work-frame.ts';
 
 /** Marks the answers. Costs a look at each answer, and more only where something was superseded. */
@@ -22,30 +23,34 @@ export function markKnownVersions(frames: readonly WorkFrame[]): void {
     }
   }
   for (const [requester, works] of superseded) {
-    const sent = versionsOf(requester, frames);
-    for (const work of works) {
-      const { answer } = work;
-      if (answer !== undefined && sent.get(answer.line.id)?.has(answer.line.version) === true) {
-        work.answer = { ...answer, known: true };
-      }
-    }
+    const sent = new AppliedVersions(requester, frames);
+    for (const { answer } of works) if (answer !== undefined) answer.known = sent.has(answer.line);
   }
 }
 
-type Versions = ReadonlyMap<string | undefined, ReadonlySet<number | undefined>>;
+/** The versions that a requester's frames of the batch had applied. */
+class AppliedVersions {
+  /** The last of each object; mostly there is no other. */
+  readonly #last = new Map<string | undefined, number | undefined>();
+  readonly #earlier = new Map<string | undefined, (number | undefined)[]>();
 
-/** The versions that a requester's frames of the batch had applied, by object. */
-function versionsOf(requester: string, frames: readonly WorkFrame[]): Versions {
-  const versions = new Map<string | undefined, Set<number | undefined>>();
-  for (const { delivery, entries } of frames) {
-    if (delivery.replyTo !== requester) continue;
-    for (const { answer } of entries) {
-      if (answer?.line.outcome !== 'applied') continue;
-      const { id, version } = answer.line;
-      const known = versions.get(id);
-      if (known === undefined) versions.set(id, new Set([version]));
-      else known.add(version);
+  constructor(requester: string, frames: readonly WorkFrame[]) {
+    for (const { delivery, entries } of frames) {
+      if (delivery.replyTo !== requester) continue;
+      for (const { answer } of entries) if (answer?.line.outcome === 'applied') this.#add(answer.line);
     }
   }
-  return versions;
+
+  has({ id, version }: ReplyLine): boolean {
+    return this.#last.get(id) === version || this.#earlier.get(id)?.includes(version) === true;
+  }
+
+  #add({ id, version }: ReplyLine): void {
+    const last = this.#last.get(id);
+    this.#last.set(id, version);
+    if (last === undefined || last === version) return;
+    const earlier = this.#earlier.get(id);
+    if (earlier === undefined) this.#earlier.set(id, [last]);
+    else earlier.push(last);
+  }
 }

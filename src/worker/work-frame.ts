@@ -19,7 +19,7 @@ export interface Rejection {
 /** What is replied to a command. */
 export interface Answer extends ReplyItem {
   /** It was superseded by a version that the same requester sent. */
-  readonly known?: boolean;
+  known?: boolean;
 }
 
 /** One command of a frame. */

@@ -237,7 +237,10 @@ function answerWrite(item: BatchCommand, work: WorkEntry, verdict: Verdict, rede
     case 'conflict': {
       const { outcome, version, epoch } = verdict;
       const line: ReplyLine = { id, outcome, version, epoch };
-      work.answer = { line: outcome === 'conflict' && redelivered ? { ...line, redelivered } : line };
+      work.answer = {
+        line: outcome === 'conflict' && redelivered ? { ...line, redelivered } : line,
+        known: false,
+      };
       return;
     }
     default:
