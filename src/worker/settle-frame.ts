@@ -23,8 +23,10 @@ export interface AnsweredFrame {
 
 export type AnsweredEntry = Pick<WorkEntry, 'answer' | 'rejection'> & {
   readonly entry: Entry;
-  /** Instead of `answer`: what a list found, any number of lines. */
+  /** Instead of `answer`: what a list found, any number of lines; the last of them, where others were sent already. */
   readonly listed?: readonly ReplyItem[] | undefined;
+  /** Parts of the reply that were sent already; only of a list, which is alone in its frame. */
+  readonly partsSent?: number;
 };
 
 export interface SettleContext {
@@ -54,11 +56,12 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
   const rejected = frame.entries.flatMap((work, position) => rejectionLetter(work, position, source));
   if (!(await letters.publish(rejected, delivery.live))) return;
   const items = frame.entries.flatMap(answersOf);
+  const partsBefore = frame.entries[0]?.partsSent ?? 0;
   const refusals = frame.entries.flatMap((work, position) => refusalLetter(work, position, source));
   if (refusals.length === 0 || replies.isUsable(delivery)) {
     // Before anybody hears of them, so that who has an answer finds it counted.
     countOutcomes(frame.entries, context.metrics);
-    const heard = await replies.send(delivery, items);
+    const heard = await replies.send(delivery, items, { partsBefore });
     // Nothing that was confirmed disappears unheard: a refusal that nobody hears becomes a letter.
     if (!heard && !(await letters.publish(refusals, delivery.live))) return;
   } else {
@@ -97,9 +100,8 @@ function refusalLetter(work: AnsweredEntry, position: number, source: Source): D
 
 function countOutcomes(entries: readonly AnsweredEntry[], metrics: Metrics): void {
   const counts = new Map<Outcome, number>();
-  for (const { answer, listed } of entries) {
-    const outcome =
-      answer?.line.outcome ?? (listed === undefined || listed.length === 0 ? 'absent' : 'found');
+  for (const { answer, listed = [], partsSent = 0 } of entries) {
+    const outcome = answer?.line.outcome ?? (listed.length + partsSent === 0 ? 'absent' : 'found');
     counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
   }
   for (const [outcome, count] of counts) metrics.commands[outcome].inc(count);
