@@ -39,7 +39,8 @@ export function failureOf(
   if (outcome !== 'fenced' && outcome !== 'conflict' && outcome !== 'rejected') return undefined;
   const uncertain = outcome === 'conflict' && (resent || line.redelivered === true);
   const code = uncertain ? 'UNAVAILABLE' : codeOf(outcome, line.code);
-  return { id, outcome, code, message: line.message ?? MESSAGES[outcome], version, epoch };
+  const message = isOvertaken ? OVERTAKEN : (line.message ?? MESSAGES[outcome]);
+  return { id, outcome, code, message, version, epoch };
 }
 
 /**
@@ -51,6 +52,8 @@ export function codeOf(outcome: 'fenced' | 'conflict' | 'rejected', code: string
   if (outcome === 'fenced') return 'FENCED';
   return outcome === 'conflict' ? 'CONFLICT' : 'INVALID_COMMAND';
 }
+
+const OVERTAKEN = 'it was superseded by a version that this client did not issue';
 
 export const MESSAGES = {
   fenced: 'the object was claimed with a higher epoch',

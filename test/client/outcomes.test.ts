@@ -247,7 +247,15 @@ describe('a failure that nobody waits for', () => {
       worker.objects.put('a', { version: foreign });
       await client.save({ id: 'a', type: 'T', document: {} });
       await eventually(() => failures.length === 1);
-      expect(failures).toMatchObject([{ id: 'a', outcome: 'conflict', code: 'CONFLICT', version: foreign }]);
+      expect(failures).toMatchObject([
+        {
+          id: 'a',
+          outcome: 'conflict',
+          code: 'CONFLICT',
+          message: 'it was superseded by a version that this client did not issue',
+          version: foreign,
+        },
+      ]);
       // It is known now. One that is superseded by our own is well.
       const { version } = await client.save({ id: 'a', type: 'T', document: {} });
       expect(version).toBe(foreign + 1);
