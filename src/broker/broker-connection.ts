@@ -132,23 +132,30 @@ export class BrokerConnection extends EventEmitter<Events> {
     if (!url.searchParams.has('heartbeat')) {
       url.searchParams.set('heartbeat', String(Math.max(1, Math.round(this.#options.heartbeatMs / 1_000))));
     }
-    const opening = this.#dial(url.href);
+    const dialing = new AbortController();
+    const opening = this.#dial(url.href, dialing.signal);
     try {
       return await unlessAborted(opening, this.#closing.signal);
     } catch (error) {
       // Nobody waits for an attempt that goes on beyond the close, but what it opens is closed again.
       opening.then(closeModel, () => undefined);
+      // Its socket would keep the process until the attempt times out.
+      dialing.abort();
       throw toBrokerError(error);
     }
   }
 
-  async #dial(url: string): Promise<ChannelModel> {
-    return await connect(url, {
+  /** @param signal destroys the socket; nobody may abort it once there is a connection. */
+  async #dial(url: string, signal: AbortSignal): Promise<ChannelModel> {
+    // amqplib hands them all to the socket; its types do not know each.
+    const socketOptions = {
+      signal,
       timeout: this.#options.connectTimeoutMs,
       noDelay: true,
       keepAlive: true,
       clientProperties: { connection_name: this.#options.connectionName },
-    });
+    };
+    return await connect(url, socketOptions);
   }
 
   /** Announces the connection and stays until it is lost, which it reports by throwing, or closed. */

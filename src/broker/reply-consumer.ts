@@ -28,10 +28,14 @@ export interface ReplyConsumerOptions {
   readonly retryDelayMsMax: number;
 }
 
+/** RabbitMQ answers in milliseconds; a peer that is gone never does. */
+const STOP_TIMEOUT_MS = 1_000;
+
 export class ReplyConsumer {
   readonly #options: ReplyConsumerOptions;
   readonly #supervised: SupervisedChannel<Channel>;
   #queue = '';
+  #consumerTag: string | undefined;
 
   constructor(connection: BrokerConnection, options: ReplyConsumerOptions) {
     this.#options = options;
@@ -53,6 +57,27 @@ export class ReplyConsumer {
     return this.#supervised.lastError;
   }
 
+  /**
+   * Takes no more replies, and resolves when those that are on their way have been read, or the broker does not answer in
+   * time. With its consumer the queue goes: who replies later finds none, and knows that nobody hears.
+   */
+  async stop(): Promise<void> {
+    const { channel } = this.#supervised;
+    const consumerTag = this.#consumerTag;
+    if (channel === undefined || consumerTag === undefined) return;
+    this.#consumerTag = undefined;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, STOP_TIMEOUT_MS);
+      const done = (): void => {
+        clearTimeout(timer);
+        channel.off('close', done);
+        resolve();
+      };
+      channel.on('close', done);
+      channel.cancel(consumerTag).then(done, done);
+    });
+  }
+
   /** Closes for ever. Safe twice, and before start. */
   async close(): Promise<void> {
     await this.#supervised.close();
@@ -66,7 +91,7 @@ export class ReplyConsumer {
       durable: false,
       arguments: { 'x-queue-type': 'classic' },
     });
-    await channel.consume(
+    const { consumerTag } = await channel.consume(
       this.#queue,
       (message) => {
         // The broker cancelled us: the queue is gone, only a new one will do.
@@ -78,5 +103,6 @@ export class ReplyConsumer {
       },
       { noAck: true },
     );
+    this.#consumerTag = consumerTag;
   }
 }

@@ -8,6 +8,7 @@ import { readConfigWithSources } from '../config/read-config.ts';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitCode, type ExitName } from './exit-code.ts';
 import { addOptionFlags, type ShownOptions } from './option-flags.ts';
 import type { Output } from './output.ts';
+import { releaseEarlySignals } from './signals.ts';
 
 /** What a command runs with. */
 export interface CommandContext<Flags = object> extends Config {
@@ -34,6 +35,8 @@ export interface CommandDefinition<Flags = object> {
   readonly shown: ShownOptions;
   /** `choice`: `--json` prints JSON instead of text. `always`: it prints JSON anyway, and takes the flag. */
   readonly json: 'choice' | 'always' | 'never';
+  /** Whether it handles signals from its begin, also those that came while it was loaded. */
+  readonly holdsSignals?: boolean;
   /** Adds the command's own flags. */
   readonly configure?: (command: Command) => void;
   readonly run: (context: CommandContext<Flags>, values: readonly string[]) => Promise<ExitCode>;
@@ -82,6 +85,7 @@ export function toCommand<Flags>(definition: CommandDefinition<Flags>, session: 
   command.action(async () => {
     const flags: CommonFlags = { ...command.parent?.opts(), ...command.opts() };
     session.verbose = flags.verbose === true;
+    if (definition.holdsSignals !== true) await releaseEarlySignals();
     const config = readConfigWithSources({ flags: { ...flags }, configFile: flags.config });
     session.exitCode = await definition.run(
       {

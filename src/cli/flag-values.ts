@@ -20,6 +20,11 @@ export function seconds(min: number, max: number): (text: string) => number {
   };
 }
 
+/** A number of seconds as timers take it; only here, since 16.1 * 1,000 is not 16,100. */
+export function millisecondsOf(secondsGiven: number): number {
+  return Math.round(secondsGiven * 1_000);
+}
+
 /** One of a few words. */
 export function choice<Word extends string>(...words: readonly Word[]): (text: string) => Word {
   return (text) => {

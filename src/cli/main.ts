@@ -1,9 +1,16 @@
 #!/usr/bin/env node
 /** The entry of the command line. The only file that ends the process. */
-import { reportFailure } from './command-failure.ts';
-import { EXIT_CODES } from './exit-code.ts';
-import { Output } from './output.ts';
-import { runCommandLine } from './program.ts';
+import { holdEarlySignals } from './signals.ts';
+
+// Before everything else is loaded, which takes a while: a worker that is told to end meanwhile ends in order.
+holdEarlySignals();
+
+const [{ reportFailure }, { EXIT_CODES }, { Output }, { runCommandLine }] = await Promise.all([
+  import('./command-failure.ts'),
+  import('./exit-code.ts'),
+  import('./output.ts'),
+  import('./program.ts'),
+]);
 
 const output = new Output();
 

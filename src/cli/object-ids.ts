@@ -10,22 +10,34 @@ const BATCH_IDS_MAX = 100;
  *
  * A line of standard input is an id, or a JSON object with a member `id`, as `holdfast list` and `load` print them.
  *
+ * @param signal ends the reading; what was read by then is given on.
  * @throws CommandFailure if there is none, or one cannot be an id.
  */
-export async function* objectIds(values: readonly string[]): AsyncGenerator<string[]> {
+export async function* objectIds(values: readonly string[], signal: AbortSignal): AsyncGenerator<string[]> {
   if (values.length === 0)
     throw usageFailure('no id was given', 'Give ids, or - to read them from standard input');
   const given = values.filter((value) => value !== '-');
   yield* batches(given.map(checkedId));
   if (!values.includes('-')) return;
+  const { stdin } = process;
+  const stop = (): void => void stdin.destroy();
+  signal.addEventListener('abort', stop);
   let rest = '';
-  process.stdin.setEncoding('utf8');
-  for await (const chunk of process.stdin) {
-    const lines = (rest + String(chunk)).split('\n');
-    rest = lines.pop() ?? '';
-    yield* batches(lines.flatMap(idOfLine));
+  stdin.setEncoding('utf8');
+  try {
+    for await (const chunk of stdin) {
+      const lines = (rest + String(chunk)).split('\n');
+      rest = lines.pop() ?? '';
+      yield* batches(lines.flatMap(idOfLine));
+    }
+  } catch (error) {
+    // Half a line is no id.
+    if (signal.aborted) return;
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
-  yield* batches(idOfLine(rest));
+  if (!signal.aborted) yield* batches(idOfLine(rest));
 }
 
 function* batches(ids: readonly string[]): Generator<string[]> {

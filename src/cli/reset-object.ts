@@ -75,7 +75,8 @@ function consequences(to: number): string[] {
   return [
     `  From now on a save or delete of it above ${to} is applied, one below is superseded.`,
     '  Commands still on their way with a version between the two will be applied, even if they are older.',
-    '  Object nodes that have it in memory know the old version and will use it again: let them drop it first.',
+    '  Object nodes that have it in memory know the old version and will use it again: let them drop it first,',
+    '  with client.release(id), which also forgets the version.',
   ];
 }
 

@@ -35,7 +35,7 @@ export function brokerFault(error: unknown, amqpUrl: string): CommandFailure {
     return failure(error, server, misconfigured(`refuses user ${user} or the password`, server));
   }
   if (error instanceof HoldfastError && error.code === 'BROKER_REFUSED') {
-    const vhost = decodeURIComponent(new URL(amqpUrl).pathname.slice(1)) || '/';
+    const vhost = decoded(new URL(amqpUrl).pathname.slice(1)) || '/';
     const why = `has no virtual host ${JSON.stringify(vhost)}, or user ${user} may not use it`;
     return failure(error, server, misconfigured(why, server));
   }
@@ -108,7 +108,17 @@ function failure(cause: unknown, { name, url }: Server, { why, advice, exitCode 
 }
 
 function userOf(url: string): string {
-  return decodeURIComponent(new URL(url).username) || 'guest';
+  return decoded(new URL(url).username) || 'guest';
+}
+
+/** A part of a URL as it is meant; as it stands if a `%` in it is meant as such. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (error) {
+    if (error instanceof URIError) return part;
+    throw error;
+  }
 }
 
 function sqlstateOf(error: unknown): string | undefined {

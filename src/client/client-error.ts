@@ -14,7 +14,7 @@ export interface ErrorSubject {
  *
  * | code | meaning | the write |
  * |---|---|---|
- * | `TIMEOUT` | no answer in time | may have been applied |
+ * | `TIMEOUT` | no answer in time | may have been applied, or may be later |
  * | `UNAVAILABLE` | the answer was lost, or the client was closed while waiting | may have been applied |
  * | `UNROUTABLE` | no queue takes it: another number of partitions, or nothing declared | was not |
  * | `OVERLOADED` | the buffer is full and `onFull` is `fail`, or too many objects are claimed | was not |

@@ -32,14 +32,17 @@ export interface WriteOptions {
    * `failure` tells. `persisted`: a worker has decided and committed.
    */
   readonly until?: 'confirmed' | 'persisted' | undefined;
-  /** What to do when the buffer is full. Default: the client's `onFull`. */
+  /** What to do when the buffer is full. Default: the client's `onFull`. To wait bounds only who awaits the call. */
   readonly onFull?: OnFull | undefined;
   /**
    * Ends the waiting; the call rejects with the signal's reason. A command that was not sent yet is not sent any more;
    * one that was may still be applied.
    */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds after which the call fails with `TIMEOUT`; the write may still be applied. Default: none. */
+  /**
+   * Milliseconds after which the call fails with `TIMEOUT`; the write may still be applied. Default: none, and until
+   * `persisted` the client's `persistTimeoutMs`.
+   */
   readonly timeoutMs?: number | undefined;
 }
 

@@ -12,7 +12,10 @@ import { isPartitionCount } from '../contract/partition.ts';
 import { readTypeSchemas, type TypeSchemas, TypeSchemasError } from '../contract/type-schemas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
-/** What a write does when the buffer is full: wait for room, in order, or fail with `OVERLOADED`. */
+/**
+ * What a write does when the buffer is full: wait for room, in order, or fail with `OVERLOADED`. To wait bounds only
+ * callers that await their calls; the calls of others wait in memory, as many as there are.
+ */
 export type OnFull = 'wait' | 'fail';
 
 /** Where the client logs: what happens to its connection, and failures that nobody listens to. */
@@ -35,7 +38,10 @@ export interface ConnectOptions {
   readonly types?: Readonly<Record<string, unknown>> | undefined;
   /** Where to log. Default: JSON lines on standard error, from `warn` on. */
   readonly logger?: ClientLogger | undefined;
-  /** Wait until RabbitMQ can be reached, instead of failing when the first attempt fails. Default `false`. */
+  /**
+   * Wait until RabbitMQ can be reached, instead of failing when the first attempt fails. A refused user is an error all the
+   * same. Default `false`.
+   */
   readonly waitForBroker?: boolean | undefined;
   /** Ends the waiting of `connect`; it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
@@ -50,6 +56,11 @@ export interface ConnectOptions {
   readonly confirmTimeoutMs?: number | undefined;
   /** How long loads, claims and lists wait for their answer unless they say otherwise. Default 30,000. */
   readonly loadTimeoutMs?: number | undefined;
+  /**
+   * How long writes `until: 'persisted'` wait for their answer unless they say otherwise; then they fail with `TIMEOUT`,
+   * and may still be applied. Default 60,000.
+   */
+  readonly persistTimeoutMs?: number | undefined;
   /** How long `close` waits for what was begun unless it says otherwise. Default 10,000. */
   readonly drainTimeoutMs?: number | undefined;
   /** Shortest and longest delay before a connection, a channel or a refused frame is tried again. Default 100, 5,000. */
@@ -62,7 +73,11 @@ export interface ConnectOptions {
   readonly frameBytesMax?: number | undefined;
   /** Most commands in a frame, up to 1,000. Default 1,000. */
   readonly frameCommandsMax?: number | undefined;
-  /** Bound of what is not confirmed yet, in commands and in bytes. Default 65,536 and 64 MiB. */
+  /**
+   * Bound of what is not confirmed yet, in commands and in bytes. Default 65,536 and 64 MiB. With `onFull: 'wait'` it
+   * bounds what callers have handed over who await each call before the next. Whoever does not await is not slowed down:
+   * every call is kept in memory until there is room for it, without a bound; use `fail`, or look at `waitingItems`.
+   */
   readonly bufferItemsMax?: number | undefined;
   readonly bufferBytesMax?: number | undefined;
   /** Bound of what awaits the answer of a worker, in commands and in bytes. Default 65,536 and 64 MiB. */
@@ -100,6 +115,7 @@ const Fields = z.strictObject({
   connectTimeoutMs: milliseconds().default(10_000),
   confirmTimeoutMs: milliseconds(10).default(60_000),
   loadTimeoutMs: milliseconds().default(30_000),
+  persistTimeoutMs: milliseconds().default(60_000),
   drainTimeoutMs: milliseconds(0).default(10_000),
   retryDelayMsMin: milliseconds().default(100),
   retryDelayMsMax: milliseconds().default(5_000),

@@ -4,6 +4,8 @@ import { type ErrorCode, HoldfastError } from '../contract/errors.ts';
 export interface ClientStats {
   /** Whether frames can be sent and answered now. */
   readonly connected: boolean;
+  /** Why not, as far as it is known; `undefined` while it is connected. */
+  readonly lastError: HoldfastError | undefined;
   /** Whether RabbitMQ takes nothing at present. */
   readonly blocked: boolean;
 

@@ -17,13 +17,16 @@ import type {
 } from './client-input.ts';
 import type { ClientLogger, ClientOptions } from './client-options.ts';
 import { type ClientStats, FailureCounts } from './client-stats.ts';
-import { CommandBuilder, requireTimeout } from './command-builder.ts';
+import { CommandBuilder, requireDuration, requireTimeout, requireWord } from './command-builder.ts';
 import { Dispatcher } from './dispatcher.ts';
 import type { Failure } from './failure.ts';
 import { Link } from './link.ts';
 import type { Outgoing, Wants } from './outgoing.ts';
 import { ReplyReader } from './reply-reader.ts';
 import type { ClaimResult, DeleteResult, FoundObject, ListPage, LoadResult, SaveResult } from './results.ts';
+
+/** How often the log is told that there is still no connection. */
+const WARN_EVERY_MS = 60_000;
 
 export interface ClientEvents {
   /** The client is connected again. */
@@ -51,11 +54,16 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   readonly #link: Link;
   readonly #dispatcher: Dispatcher;
   readonly #builder: CommandBuilder;
+  readonly #clock = new VersionClock();
   readonly #claims: ClaimedEpochs;
   readonly #failures = new FailureCounts();
   #closing: Promise<void> | undefined;
   #ended = false;
   #onUp: (() => void) | undefined;
+  /** Told of what no waiting will mend, while `start` waits. */
+  #onRefused: ((error: BrokerError) => void) | undefined;
+  /** When the log was last told that there is no connection. */
+  #warnedAt = Number.NEGATIVE_INFINITY;
 
   /** @internal */
   constructor(options: ClientOptions, logger: ClientLogger) {
@@ -63,11 +71,11 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     this.#options = options;
     this.#logger = logger;
     const names = namesFor(options.prefix);
-    const clock = new VersionClock();
     this.#claims = new ClaimedEpochs(options.claimsMax);
     this.#link = new Link(options, names.repliesPrefix, {
       onUp: () => this.#up(),
       onDown: (error) => this.#down(error),
+      onUnreachable: (error) => this.#unreachable(error),
       onRepliesLost: () => {
         replies.clear();
         this.#dispatcher.noteRepliesLost();
@@ -85,14 +93,14 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     const replies = new ReplyReader({
       dispatcher: this.#dispatcher,
       replyBytesMax: options.replyBytesMax,
-      onVersion: (id, version) => clock.observe(id, version),
+      onVersion: (id, version) => this.#clock.observe(id, version),
       onClaimed: (id, epoch) => this.#claims.remember(id, epoch),
       onFailure: (failure) => this.#report(failure),
       onUnreadable: (reason, error) => logger.warn({ reason, err: error }, 'ignored a reply'),
     });
     const { commandsExchange, loadsQueue } = names;
     this.#builder = new CommandBuilder({
-      clock,
+      clock: this.#clock,
       claims: this.#claims,
       documentBytesMax: options.documentBytesMax,
       schemas: options.types,
@@ -120,6 +128,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     try {
       await new Promise<void>((resolve, reject) => {
         this.#onUp = resolve;
+        this.#onRefused = reject;
         signal?.addEventListener('abort', () => reject(signal.reason), whileWaiting);
         this.#link.start(!waitForBroker).then(() => {
           if (waitForBroker || ended.signal.aborted) return;
@@ -132,6 +141,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
       });
     } finally {
       this.#onUp = undefined;
+      this.#onRefused = undefined;
       ended.abort();
     }
   }
@@ -142,11 +152,12 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
    * @throws ContractError if the command is bad in itself.
    * @throws OutcomeError with `until: 'persisted'`, if a worker decided against it.
    * @throws ClientError `UNROUTABLE`, `OVERLOADED`, `CLOSED`; and `TIMEOUT` or `UNAVAILABLE`, after which the write may
-   * have been applied: a repetition with the same `version` is safe.
+   * have been applied, or may be later: a repetition with the same `version` is safe.
+   * @throws BrokerError `BROKER_REFUSED` if RabbitMQ does not let this user publish there; it was not written.
    */
   save(object: SaveInput, options: WriteOptions = {}): Promise<SaveResult> {
     return callForOne((call) =>
-      this.#submitWrites([this.#builder.save(object, wants(options), call, 0)], options),
+      this.#submitWrites(() => [this.#builder.save(object, wants(options), call, 0)], options),
     );
   }
 
@@ -167,7 +178,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   /** Removes an object. As `save`; a delete of what is not there is applied too. */
   delete(object: string | DeleteInput, options: WriteOptions = {}): Promise<DeleteResult> {
     return callForOne((call) =>
-      this.#submitWrites([this.#builder.delete(deleteInput(object), wants(options), call, 0)], options),
+      this.#submitWrites(() => [this.#builder.delete(deleteInput(object), wants(options), call, 0)], options),
     );
   }
 
@@ -224,10 +235,14 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Forgets the epoch of an object that is no longer owned; its stored epoch stays. Returns whether one was known.
-   * Await what was written of the object before.
+   * Forgets an object that is no longer owned: its epoch, and a version of it that is ahead of the clock, which later
+   * writes would be numbered above. What is stored stays. Returns whether an epoch was known. Await what was written of
+   * the object before.
+   *
+   * Also for what is not claimed: after `holdfast object --reset` a node that knows the wild version forgets it so.
    */
   release(id: string): boolean {
+    this.#clock.forget(id);
     return this.#claims.forget(id);
   }
 
@@ -275,8 +290,16 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
    * Closes the client. What was begun is finished first, within `drainTimeoutMs`; what is left then fails: with `CLOSED`
    * if it was never sent, with `UNAVAILABLE` if its fate is unknown. Calls from now on fail with `CLOSED`. Safe twice: the
    * second call waits for the first.
+   *
+   * @param options `drainTimeoutMs`: 0 to 2,147,483,647, or `Infinity` to wait as long as it takes. Default: the client's.
+   * @throws ContractError if it is anything else; the client stays open then.
    */
   close({ drainTimeoutMs = this.#options.drainTimeoutMs }: { drainTimeoutMs?: number } = {}): Promise<void> {
+    try {
+      requireDuration('drainTimeoutMs', drainTimeoutMs);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#closing ??= this.#close(drainTimeoutMs);
     return this.#closing;
   }
@@ -286,6 +309,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
     const { admission, counts, framesInFlight } = this.#dispatcher;
     return {
       connected: this.#link.up,
+      lastError: this.#link.up ? undefined : this.#link.lastError,
       blocked: this.#link.blocked,
       bufferedItems: admission.sending.items,
       bufferedBytes: admission.sending.bytes,
@@ -306,16 +330,17 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
   ): Promise<SaveResult[]> {
     return callForMany(inputs.length, (call) =>
       this.#submitWrites(
-        inputs.map((input, index) => numbered(index, () => build(input, call, index))),
+        () => inputs.map((input, index) => numbered(index, () => build(input, call, index))),
         options,
       ),
     );
   }
 
-  #submitWrites(commands: readonly Outgoing[], options: WriteOptions): void {
-    const { onFull = this.#options.onFull, signal, timeoutMs } = options;
+  #submitWrites(build: () => readonly Outgoing[], options: WriteOptions): void {
+    const { onFull = this.#options.onFull, signal, until } = options;
+    const { timeoutMs = until === 'persisted' ? this.#options.persistTimeoutMs : undefined } = options;
     requireTimeout(timeoutMs);
-    this.#dispatcher.submit(commands, { onFull, signal, timeoutMs });
+    this.#builder.handOver(() => this.#dispatcher.submit(build(), { onFull, signal, timeoutMs }));
   }
 
   #submitReads(commands: readonly Outgoing[], options: ReadOptions): void {
@@ -325,6 +350,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 
   #buildLoad(id: string, options: LoadOptions, call: Call, index: number): Outgoing {
     const { consistency = 'ordered', document = true } = options;
+    requireWord('consistency', consistency, ['ordered', 'committed']);
     const ordered = consistency === 'ordered';
     return this.#builder.load({ id, ordered, document, timeoutMs: this.#timeoutOf(options) }, call, index);
   }
@@ -335,12 +361,15 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 
   async #close(drainTimeoutMs: number): Promise<void> {
     await this.#dispatcher.drain(drainTimeoutMs);
+    // Failures of what was confirmed before; whoever replies later finds no queue, and writes a dead letter.
+    await this.#link.stopReplies();
     this.#ended = true;
     this.#dispatcher.end();
     await this.#link.close();
   }
 
   #up(): void {
+    this.#warnedAt = Number.NEGATIVE_INFINITY;
     this.#onUp?.();
     this.#dispatcher.resume();
     this.#tell(() => this.emit('connected'));
@@ -348,8 +377,22 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 
   #down(error: BrokerError): void {
     if (this.#ended) return;
+    this.#warnedAt = performance.now();
     this.#logger.warn({ err: error }, 'lost the connection to RabbitMQ');
     this.#tell(() => this.emit('disconnected', error));
+  }
+
+  /** An attempt to connect failed: said at first, and then now and again. */
+  #unreachable(error: BrokerError): void {
+    if (this.#ended) return;
+    if (error.code === 'BROKER_REFUSED' && this.#onRefused !== undefined) {
+      this.#onRefused(error);
+      return;
+    }
+    const now = performance.now();
+    if (now - this.#warnedAt < WARN_EVERY_MS) return;
+    this.#warnedAt = now;
+    this.#logger.warn({ err: error }, 'cannot connect to RabbitMQ; trying again');
   }
 
   #report(failure: Failure): void {
@@ -376,6 +419,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
 }
 
 function wants({ until }: WriteOptions): Wants {
+  requireWord('until', until, ['confirmed', 'persisted']);
   return until === 'persisted' ? 'answer' : 'confirm';
 }
 

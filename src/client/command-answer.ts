@@ -24,7 +24,7 @@ export function answerOf(
   switch (line.outcome) {
     case 'fenced':
     case 'rejected':
-      return { error: outcomeError(command, line, line.outcome) };
+      return { error: refusalOf(command, line, line.outcome) };
     case 'conflict':
       return { error: conflictError(command, line, resent) };
     case 'applied':
@@ -48,7 +48,7 @@ export function listAnswerOf(command: Outgoing, items: readonly ReplyItem[]): Co
   const failed = items.find(({ line }) => line.outcome !== 'found');
   if (failed !== undefined) {
     const { line } = failed;
-    if (line.outcome === 'rejected') return { error: outcomeError(command, line, 'rejected') };
+    if (line.outcome === 'rejected') return { error: refusalOf(command, line, 'rejected') };
     return { error: unreadable(command) };
   }
   const objects = items.map((item) => new FoundObject(item, item.line.id ?? ''));
@@ -71,6 +71,19 @@ export function outcomeError(
     storedVersion: line.version,
     storedEpoch: line.epoch,
   });
+}
+
+/** A read that came too late was not done. Only reads expire; who asks again in time may have an answer. */
+function refusalOf(
+  command: Outgoing,
+  line: ReplyLine,
+  outcome: 'fenced' | 'rejected',
+): OutcomeError | ClientError {
+  if (line.code !== 'EXPIRED' || command.isWrite) return outcomeError(command, line, outcome);
+  const message =
+    'a worker took it for too late: its deadline had passed by the clock of the worker; if it had time left, ' +
+    'the clock of this node or of the worker is wrong';
+  return new ClientError('TIMEOUT', message, command.subject);
 }
 
 /**

@@ -56,12 +56,30 @@ const UUID_PATTERN = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 /** Every method throws a `ContractError` if the command would be rejected for what it is. */
 export class CommandBuilder {
   readonly #options: CommandBuilderOptions;
+  /** What the clock knew before the versions that the callers of the present call chose. */
+  #before: Map<string, number | undefined> | undefined;
 
   constructor(options: CommandBuilderOptions) {
     this.#options = options;
   }
 
+  /**
+   * Has the commands built and handed over. If that throws, the versions that a caller chose are as if never heard of: a
+   * wild one that was not sent must not raise those that are.
+   */
+  handOver(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#forgetChosen();
+      throw error;
+    } finally {
+      this.#before = undefined;
+    }
+  }
+
   save(input: SaveInput, wants: Wants, call: Call, index: number): Outgoing {
+    requireObject(input);
     const { id, type, ifVersion, nextRcseq } = input;
     requireIdentifier('id', id);
     requireIdentifier('type', type);
@@ -82,6 +100,7 @@ export class CommandBuilder {
   }
 
   delete(input: DeleteInput, wants: Wants, call: Call, index: number): Outgoing {
+    requireObject(input);
     const { id, ifVersion } = input;
     requireIdentifier('id', id);
     const epoch = this.#epochOf(input);
@@ -161,9 +180,9 @@ export class CommandBuilder {
     const { clock } = this.#options;
     requireInteger('version', version, 1);
     requireInteger('ifVersion', ifVersion, 0);
-    if (ifVersion !== undefined) clock.observe(id, ifVersion);
+    if (ifVersion !== undefined) this.#observeChosen(id, ifVersion);
     if (version !== undefined) {
-      clock.observe(id, version);
+      this.#observeChosen(id, version);
       return version;
     }
     try {
@@ -172,6 +191,21 @@ export class CommandBuilder {
       throw new ContractError('INVALID_COMMAND', cause instanceof Error ? cause.message : String(cause), {
         cause,
       });
+    }
+  }
+
+  #observeChosen(id: string, version: number): void {
+    const { clock } = this.#options;
+    this.#before ??= new Map();
+    if (!this.#before.has(id)) this.#before.set(id, clock.aheadOf(id));
+    clock.observe(id, version);
+  }
+
+  #forgetChosen(): void {
+    const { clock } = this.#options;
+    for (const [id, known] of this.#before ?? []) {
+      clock.forget(id);
+      if (known !== undefined) clock.observe(id, known);
     }
   }
 
@@ -184,6 +218,21 @@ export class CommandBuilder {
 /** Also holds for the time that a write may take. */
 export function requireTimeout(timeoutMs: number | undefined): void {
   requireInteger('timeoutMs', timeoutMs, 1, TIMER_MS_MAX);
+}
+
+/** Milliseconds that a timer can wait; `Infinity` waits without one. */
+export function requireDuration(name: string, value: unknown): void {
+  if (value !== Infinity) requireInteger(name, value, 0, TIMER_MS_MAX);
+}
+
+/** One of a few words; one that is mistyped must not pass for the default. */
+export function requireWord(name: string, value: unknown, words: readonly string[]): void {
+  if (value === undefined || words.some((word) => word === value)) return;
+  throw invalid(`${name}: is not ${words.map((word) => JSON.stringify(word)).join(' or ')}`);
+}
+
+function requireObject(value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw invalid('what is to be written is not an object');
 }
 
 function deadlineAfter(timeoutMs: number): number {

@@ -15,6 +15,7 @@ import { ClientError } from './client-error.ts';
 import type { ClientOptions, OnFull } from './client-options.ts';
 import { FlushBarrier } from './flush-barrier.ts';
 import { FrameSender, type Route, type SenderEvents, type SenderLink } from './frame-sender.ts';
+import { HighestVersions } from './highest-versions.ts';
 import { IssuedVersions } from './issued-versions.ts';
 import type { Outgoing } from './outgoing.ts';
 import type { OutgoingFrame } from './outgoing-frame.ts';
@@ -35,12 +36,14 @@ export interface DispatchEvents {
 }
 
 /** AMQP reply codes with which the broker closes a channel for what was published on it. */
+const ACCESS_REFUSED = 403;
 const NOT_FOUND = 404;
 const PRECONDITION_FAILED = 406;
 
 export class Dispatcher {
   readonly admission: Admission;
   readonly issued = new IssuedVersions();
+  readonly highest = new HighestVersions();
   /** Since the start. */
   readonly counts = { confirmedCommands: 0, confirmedFrames: 0, resentFrames: 0, refusedFrames: 0 };
   readonly #link: SenderLink;
@@ -55,6 +58,8 @@ export class Dispatcher {
   /** Commands that are not settled. */
   #open = 0;
   #onIdle: (() => void) | undefined;
+  /** Whether the exchange has taken something on the present channel, so that it was there. */
+  #exchangeTakes = false;
   #accepting = true;
   #ended = false;
 
@@ -82,13 +87,19 @@ export class Dispatcher {
         if (frame.attempts > 1) this.counts.resentFrames += 1;
         if (frame.wantsAnswers && !frame.answered) this.#awaited.add(frame);
       },
-      onConfirmed: (frame) => this.#confirm(frame),
-      onReturned: (frame) => this.#failFrame(frame, unroutable),
+      onConfirmed: (frame) => {
+        if (route.exchange !== '') this.#exchangeTakes = true;
+        this.#confirm(frame);
+      },
+      onReturned: (frame) => {
+        if (route.exchange !== '') this.#exchangeTakes = true;
+        this.#failFrame(frame, (command) => unroutable(command));
+      },
       onRefused: (isFirst) => {
         this.counts.refusedFrames += 1;
         if (isFirst) this.#events.onRefusal(route.routingKey);
       },
-      onDropped: (command) => this.admission.releaseSending(command),
+      onAbandoned: (frame) => this.#abandonFrame(frame),
     };
     const sender = new FrameSender(route, this.#link, this.#options.node, this.#options, events);
     this.#senders.push(sender);
@@ -115,6 +126,7 @@ export class Dispatcher {
       if (command.isWrite) {
         command.era = this.#barrier.enter();
         this.issued.note(command.id, command.version, command.wants === 'answer');
+        this.highest.note(command.id, command.version);
       }
       if (signal !== undefined) {
         command.signal = signal;
@@ -154,6 +166,16 @@ export class Dispatcher {
     else if (frame.open > 0 && frame.place === 'nowhere') frame.sender.resend(frame);
   }
 
+  /** The reply to a frame is more than can be held now: half of it is asked for at a time, under new message ids. */
+  askForLess(frame: OutgoingFrame): void {
+    if (!frame.confirmed || frame.place !== 'nowhere') {
+      frame.replyTooLarge = true;
+      return;
+    }
+    this.#awaited.remove(frame);
+    for (const half of frame.halves()) half.sender.resend(half);
+  }
+
   /** Resolves when every write handed over before is settled. */
   async flush(): Promise<void> {
     await this.#barrier.wait();
@@ -175,10 +197,13 @@ export class Dispatcher {
    * would only repeat that.
    */
   notePublisherLost(error: BrokerError): void {
-    // By then every frame that was on its way is back with its sender.
+    // By then every frame that was on its way is back with its sender, and every confirm that came is heard.
     setImmediate(() => {
-      if (error.replyCode === NOT_FOUND) this.#failUnroutable(error);
+      const exchangeTook = this.#exchangeTakes;
+      this.#exchangeTakes = false;
+      if (error.replyCode === NOT_FOUND) this.#failUnroutable(error, exchangeTook);
       if (error.replyCode === PRECONDITION_FAILED) this.#failLargest(error);
+      if (error.replyCode === ACCESS_REFUSED) this.#failRefused(error, exchangeTook);
     });
   }
 
@@ -187,7 +212,7 @@ export class Dispatcher {
     this.#accepting = false;
     if (this.#open === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, drainTimeoutMs);
+      const timer = drainTimeoutMs === Infinity ? undefined : setTimeout(resolve, drainTimeoutMs);
       this.#onIdle = () => {
         clearTimeout(timer);
         resolve();
@@ -234,6 +259,7 @@ export class Dispatcher {
     if (!frame.wantsAnswers || frame.answered) return;
     frame.keepOpen();
     if (frame.open === 0) this.#retire(frame);
+    else if (frame.replyTooLarge) this.askForLess(frame);
     else if (frame.replyLost || frame.replyQueue !== this.#link.replyQueue) this.askAgain(frame);
   }
 
@@ -241,6 +267,14 @@ export class Dispatcher {
   #retire(frame: OutgoingFrame): void {
     frame.keepOpen();
     this.#awaited.retire(frame);
+  }
+
+  /** Nobody waits for a frame that was to be sent again. What it asked for may have been done, and fail late. */
+  #abandonFrame(frame: OutgoingFrame): void {
+    for (const command of frame.commands) this.admission.releaseSending(command);
+    if (frame.answered) return;
+    if (frame.uncertain) this.#retire(frame);
+    else this.#awaited.remove(frame);
   }
 
   #failFrame(frame: OutgoingFrame, errorOf: (command: Outgoing) => unknown): void {
@@ -251,21 +285,44 @@ export class Dispatcher {
     }
   }
 
-  #failUnroutable(cause: BrokerError): void {
+  /** All that was on its way through the exchange that is missing. */
+  #failUnroutable(cause: BrokerError, exchangeTook: boolean): void {
     for (const sender of this.#senders) {
       if (sender.route.exchange === '') continue;
       for (const frame of sender.takeToResend()) {
-        this.#failFrame(frame, (command) => unroutable(command, cause));
+        const reached = mayHaveReached(frame, exchangeTook);
+        this.#failFrame(frame, (command) => unroutable(command, reached, cause));
       }
     }
   }
 
-  /** If anything was larger than the broker takes, the largest was; the rest is sent again. */
+  /** The broker does not say which frame it had no right for; to send any again would repeat that for ever. */
+  #failRefused(cause: BrokerError, exchangeTook: boolean): void {
+    for (const frame of this.#senders.flatMap((sender) => sender.takeToResend())) {
+      const reached = mayHaveReached(frame, exchangeTook);
+      this.#failFrame(frame, (command) =>
+        reached && changesSomething(command)
+          ? new ClientError('UNAVAILABLE', `it may have been applied before: ${cause.message}`, {
+              ...command.subject,
+              cause,
+            })
+          : cause,
+      );
+    }
+  }
+
+  /**
+   * If anything was larger than the broker takes, the largest was; the rest is sent again. What was confirmed was not too
+   * large.
+   */
   #failLargest(cause: BrokerError): void {
     const frames = this.#senders.flatMap((sender) => sender.takeToResend());
-    const largest = frames.reduce((bytes, frame) => Math.max(bytes, frame.bytes), 0);
+    const largest = frames.reduce(
+      (bytes, frame) => (frame.confirmed ? bytes : Math.max(bytes, frame.bytes)),
+      0,
+    );
     for (const frame of frames) {
-      if (frame.bytes < largest) frame.sender.resend(frame);
+      if (frame.confirmed || frame.bytes < largest) frame.sender.resend(frame);
       else this.#failFrame(frame, () => new ContractError('TOO_LARGE', cause.message, { cause }));
     }
   }
@@ -276,15 +333,23 @@ export class Dispatcher {
     clearTimeout(command.timer);
     if (command.signal !== undefined) this.#signals.unwatch(command.signal, command);
     const { frame } = command;
-    if (command.waitsFor !== undefined) this.admission.giveUp(command);
-    else if (frame === undefined) command.sender.abandon();
     if (command.wants === 'answer') {
       if (command.isWrite) this.issued.forget(command.id);
       this.admission.releaseAwaiting(command);
-      if (frame !== undefined) {
-        frame.open -= 1;
-        if (frame.open === 0 && frame.confirmed && !frame.answered) this.#retire(frame);
+      if (frame !== undefined) frame.open -= 1;
+    }
+    if (frame !== undefined) {
+      frame.unsettled -= 1;
+      if (frame.unsettled === 0 && frame.place === 'to resend' && !frame.answered)
+        command.sender.abandonFrame(frame);
+      else if (frame.open === 0 && frame.wantsAnswers && frame.confirmed && !frame.answered) {
+        this.#retire(frame);
       }
+    } else {
+      if (command.waitsFor !== undefined) this.admission.giveUp(command);
+      else command.sender.abandon();
+      this.admission.releaseSending(command);
+      command.dropLines();
     }
     if (command.era !== undefined) this.#barrier.leave(command.era);
     this.#open -= 1;
@@ -298,15 +363,31 @@ function confirmed({ id, version, epoch }: Outgoing): CommandResult {
 }
 
 function timedOut(command: Outgoing, timeoutMs: number): ClientError {
-  return new ClientError('TIMEOUT', `no answer within ${timeoutMs} ms`, command.subject);
+  const fate = !changesSomething(command)
+    ? ''
+    : wasSent(command)
+      ? '; it may still be applied'
+      : '; it was not sent, and will not be';
+  return new ClientError('TIMEOUT', `no answer within ${timeoutMs} ms${fate}`, command.subject);
 }
 
-function unroutable(command: Outgoing, cause?: BrokerError): ClientError {
-  const { frame, subject, sender } = command;
-  const changesSomething = command.isWrite || command.claimId !== undefined;
-  // Where the exchange is missing the channel dies, and nothing is said of the last attempt; but that one failed.
-  const reachedQueue = cause === undefined ? frame?.uncertain : frame !== undefined && frame.attempts > 1;
-  if (changesSomething && reachedQueue === true) {
+/** Writes and claims: to repeat them is not the same as to do them once. */
+function changesSomething(command: Outgoing): boolean {
+  return command.isWrite || command.claimId !== undefined;
+}
+
+/**
+ * Whether a frame may have reached its queue before the broker closed the channel over what was sent. Nothing is said of
+ * the last attempt, since confirms may be lost with the channel; it certainly failed if the exchange took nothing at all
+ * on that channel, as where it was never declared or there never was a right.
+ */
+function mayHaveReached(frame: OutgoingFrame, exchangeTook: boolean): boolean {
+  return frame.confirmed || frame.attempts > 1 || exchangeTook;
+}
+
+function unroutable(command: Outgoing, reached = command.frame?.uncertain, cause?: BrokerError): ClientError {
+  const { subject, sender } = command;
+  if (changesSomething(command) && reached === true) {
     return new ClientError('UNAVAILABLE', 'it was sent before with unknown fate, and now no queue takes it', {
       ...subject,
       cause,

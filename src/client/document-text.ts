@@ -48,9 +48,12 @@ function textOfBytes(bytes: Uint8Array, bytesMax: number): string {
 }
 
 function textOfObject(document: unknown, bytesMax: number): string {
-  // Both would become {} without a word.
-  if (document instanceof Map || document instanceof Set) {
-    throw new ContractError('INVALID_DOCUMENT', 'the document is a Map or a Set, which JSON does not know');
+  // A collection or a promise with members of its own would be stored as those alone.
+  if (document instanceof Map || document instanceof Set || isThenable(document)) {
+    throw new ContractError(
+      'INVALID_DOCUMENT',
+      'the document is a Map, a Set or a promise, which JSON does not know',
+    );
   }
   let text: string | undefined;
   try {
@@ -64,11 +67,36 @@ function textOfObject(document: unknown, bytesMax: number): string {
   if (text === undefined || !text.startsWith('{')) {
     throw new ContractError('INVALID_DOCUMENT', 'the document is not an object');
   }
+  if (text === '{}') refuseHidden(document as object);
   refuseAbove(Buffer.byteLength(text), bytesMax);
   // What JSON.stringify writes is JSON on one line. U+0000 and lone surrogates it writes as \u escapes, and each level
   // of nesting takes two characters, so most documents need no closer look.
   if (text.includes('\\u') || text.length > 2 * DOCUMENT_DEPTH_MAX) refuseFaulty(Buffer.from(text));
   return text;
+}
+
+/**
+ * What JSON writes as `{}` although it is no plain object keeps its state where JSON does not look: a WeakMap, a private
+ * field, a Map of another realm. To store it would lose that state without a word; `toJSON` says that there is none.
+ */
+function refuseHidden(document: object): void {
+  const prototype: unknown = Object.getPrototypeOf(document);
+  if (typeof prototype !== 'object' || prototype === null) return;
+  // Every realm has its own Object.prototype; they alone have no prototype.
+  if (Object.getPrototypeOf(prototype) === null || 'toJSON' in document) return;
+  throw new ContractError(
+    'INVALID_DOCUMENT',
+    'the document has nothing that JSON could write, and is not a plain object',
+  );
+}
+
+function isThenable(document: unknown): boolean {
+  return (
+    typeof document === 'object' &&
+    document !== null &&
+    'then' in document &&
+    typeof document.then === 'function'
+  );
 }
 
 function refuseAbove(bytes: number, bytesMax: number): void {

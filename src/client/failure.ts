@@ -11,7 +11,8 @@ export interface Failure {
   /** Object id; `undefined` where a whole frame was rejected, or no id could be read. */
   readonly id: string | undefined;
   /**
-   * `fenced`: drop the object. `conflict`: another state is stored; load again. `rejected`: a dead letter was written.
+   * `fenced`: drop the object. `conflict`: another state is stored, or a newer version that this client did not issue;
+   * load again. `rejected`: a dead letter was written.
    */
   readonly outcome: 'fenced' | 'conflict' | 'rejected';
   /**
@@ -25,13 +26,21 @@ export interface Failure {
   readonly epoch: number | undefined;
 }
 
-/** What a reply line says, if that is a failure. */
-export function failureOf(line: ReplyLine, resent: boolean): Failure | undefined {
-  const { outcome, id, version, epoch } = line;
+/** What a reply line says, if that is a failure. To be superseded is one if it was by somebody else. */
+export function failureOf(
+  line: ReplyLine,
+  resent: boolean,
+  isForeign: (id: string, version: number) => boolean,
+): Failure | undefined {
+  const { id, version, epoch } = line;
+  const isOvertaken =
+    line.outcome === 'superseded' && id !== undefined && version !== undefined && isForeign(id, version);
+  const outcome = isOvertaken ? 'conflict' : line.outcome;
   if (outcome !== 'fenced' && outcome !== 'conflict' && outcome !== 'rejected') return undefined;
   const uncertain = outcome === 'conflict' && (resent || line.redelivered === true);
   const code = uncertain ? 'UNAVAILABLE' : codeOf(outcome, line.code);
-  return { id, outcome, code, message: line.message ?? MESSAGES[outcome], version, epoch };
+  const message = isOvertaken ? OVERTAKEN : (line.message ?? MESSAGES[outcome]);
+  return { id, outcome, code, message, version, epoch };
 }
 
 /**
@@ -43,6 +52,8 @@ export function codeOf(outcome: 'fenced' | 'conflict' | 'rejected', code: string
   if (outcome === 'fenced') return 'FENCED';
   return outcome === 'conflict' ? 'CONFLICT' : 'INVALID_COMMAND';
 }
+
+const OVERTAKEN = 'it was superseded by a version that this client did not issue';
 
 export const MESSAGES = {
   fenced: 'the object was claimed with a higher epoch',

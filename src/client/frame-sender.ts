@@ -13,8 +13,8 @@ import type { PublishProperties, PublishResult } from '../broker/confirming-publ
 import {
   COMMANDS_TYPE,
   NDJSON_CONTENT_TYPE,
-  REPLY_MODE_FAILURES,
   REPLY_MODE_HEADER,
+  REPLY_MODE_UNAPPLIED,
 } from '../contract/names.ts';
 import { correlationId } from './correlation.ts';
 import { Fifo } from './fifo.ts';
@@ -53,8 +53,8 @@ export interface SenderEvents {
   readonly onReturned: (frame: OutgoingFrame) => void;
   /** The broker does not take a frame now; `isFirst` if it took the one before. */
   readonly onRefused: (isFirst: boolean) => void;
-  /** A command was settled before it was sent. */
-  readonly onDropped: (command: Outgoing) => void;
+  /** A frame is not sent again, since all its commands were settled meanwhile. */
+  readonly onAbandoned: (frame: OutgoingFrame) => void;
 }
 
 /** Settled commands are taken off the queue when they are this many and half of all. */
@@ -109,8 +109,12 @@ export class FrameSender {
     }
   }
 
-  /** Sends a frame again, before anything newer. */
+  /** Sends a frame again, before anything newer, if somebody still waits for it. */
   resend(frame: OutgoingFrame): void {
+    if (frame.unsettled === 0 && !frame.answered) {
+      this.#events.onAbandoned(frame);
+      return;
+    }
     frame.place = 'to resend';
     let at = this.#toResend.length;
     while (at > 0 && (this.#toResend[at - 1]?.sequence ?? 0) > frame.sequence) at -= 1;
@@ -118,12 +122,22 @@ export class FrameSender {
     this.#events.onWork(this);
   }
 
-  /** A command that was handed over, and is in no frame yet, was settled. */
+  /** A command that was handed over, and is in no frame yet, was settled. What is left of it takes no room. */
   abandon(): void {
     this.#abandoned += 1;
     if (this.#abandoned < SWEEP_AT || this.#abandoned * 2 < this.#queue.size) return;
     this.#abandoned = 0;
-    for (const command of this.#queue.take(({ settled }) => settled)) this.#events.onDropped(command);
+    this.#queue.take(({ settled }) => settled);
+  }
+
+  /** All commands of a frame that waits to be sent again were settled. */
+  abandonFrame(frame: OutgoingFrame): void {
+    const at = this.#toResend.indexOf(frame);
+    if (at >= 0) this.#toResend.splice(at, 1);
+    frame.place = 'nowhere';
+    this.#events.onAbandoned(frame);
+    // What is behind it may go now.
+    this.#events.onWork(this);
   }
 
   /** The frames that are to be sent again; the sender forgets them. */
@@ -154,11 +168,10 @@ export class FrameSender {
         this.#noteConfirmed(frame);
         continue;
       }
-      // Nobody waits for it any more.
-      if (frame.commands.every(({ settled }) => settled)) {
+      if (frame.unsettled === 0) {
         this.#toResend.shift();
         frame.place = 'nowhere';
-        for (const command of frame.commands) this.#events.onDropped(command);
+        this.#events.onAbandoned(frame);
         continue;
       }
       if (this.#overlaps(frame)) return undefined;
@@ -175,9 +188,8 @@ export class FrameSender {
       this.#queue,
       this.#limits,
       ({ id }) => blocking.some((ids) => ids.has(id)),
-      (command) => {
+      () => {
         this.#abandoned -= 1;
-        this.#events.onDropped(command);
       },
     );
     if (commands.length === 0) return undefined;
@@ -219,7 +231,7 @@ export class FrameSender {
       replyTo: replyQueue,
       timestamp: Math.floor(now / 1_000),
       appId: this.#node,
-      ...(mode === 'failures' ? { headers: { [REPLY_MODE_HEADER]: REPLY_MODE_FAILURES } } : {}),
+      ...(mode === 'failures' ? { headers: { [REPLY_MODE_HEADER]: REPLY_MODE_UNAPPLIED } } : {}),
       ...(this.route.ordered ? {} : { expiration: Math.max(1, latestDeadline(frame) - now) }),
     };
   }

@@ -21,6 +21,8 @@ export interface LinkEvents {
   readonly onUp: () => void;
   /** Nothing can be sent until it is up again. Once for each time that it was up. */
   readonly onDown: (error: BrokerError) => void;
+  /** Another attempt failed while it is not up. */
+  readonly onUnreachable: (error: BrokerError) => void;
   /** The queue for replies is gone: what was not answered yet never will be. */
   readonly onRepliesLost: () => void;
   /** The fate of everything that was not confirmed is unknown, and was told so. */
@@ -67,6 +69,9 @@ export class Link {
     });
     this.#connection.on('blocked', events.onBlocked);
     this.#connection.on('unblocked', events.onUnblocked);
+    this.#connection.on('disconnected', (error) => {
+      if (!this.#up) events.onUnreachable(error);
+    });
     this.#publisher = new ConfirmingPublisher(this.#connection, {
       confirmTimeoutMs: options.confirmTimeoutMs,
       onOpen: () => {
@@ -144,6 +149,11 @@ export class Link {
     }
   }
 
+  /** Reads the replies that are on their way, and takes no more. Resolves in bounded time. */
+  async stopReplies(): Promise<void> {
+    await this.#replies.stop();
+  }
+
   /** Closes for ever; what is not confirmed becomes unknown. Safe twice. */
   async close(): Promise<void> {
     // The connection first: it closes its channels with it, in bounded time even if the peer is silent.
@@ -158,7 +168,10 @@ export class Link {
   }
 
   #fall(error: BrokerError): void {
-    if (!this.#up) return;
+    if (!this.#up) {
+      this.#events.onUnreachable(error);
+      return;
+    }
     this.#up = false;
     this.#events.onDown(error);
   }

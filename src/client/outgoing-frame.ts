@@ -24,6 +24,8 @@ export class OutgoingFrame {
   readonly #listsDocuments: boolean;
   /** Awaited commands that are not settled. */
   open: number;
+  /** Commands that are not settled, awaited or not. */
+  unsettled: number;
   /** How often it was sent. */
   attempts = 0;
   /** Where its sender keeps it: nowhere if it is confirmed or failed. */
@@ -34,6 +36,8 @@ export class OutgoingFrame {
   answered = false;
   /** Whether a part of the reply to the last attempt was missed. */
   replyLost = false;
+  /** Whether its reply was more than could be held. */
+  replyTooLarge = false;
   /** Whether an attempt may have reached its queue; if not, it certainly did not. */
   uncertain = false;
   /** Where the replies of the last attempt go. */
@@ -56,6 +60,7 @@ export class OutgoingFrame {
       if (command.isWrite) awaitsWrites = true;
     }
     this.open = open;
+    this.unsettled = commands.length;
     this.wantsAnswers = open > 0;
     this.awaitsWrites = awaitsWrites;
     this.#documentPositions = open > 0 ? documentPositions(commands) : undefined;
@@ -89,6 +94,21 @@ export class OutgoingFrame {
     }
     if (!this.#detached) detachLines(this.commands);
     this.#detached = true;
+  }
+
+  /** Frames of half of what is open each, in its place, to be sent for the answers; this one is done with. */
+  halves(): OutgoingFrame[] {
+    const open = this.commands.filter((command) => !command.settled);
+    const middle = Math.ceil(open.length / 2);
+    return [open.slice(0, middle), open.slice(middle)]
+      .filter((commands) => commands.length > 0)
+      .map((commands) => {
+        const half = new OutgoingFrame(this.sender, this.sequence, commands);
+        half.attempts = this.attempts;
+        half.confirmed = true;
+        half.uncertain = true;
+        return half;
+      });
   }
 
   /**

@@ -9,6 +9,8 @@ import type { OutgoingFrame } from './outgoing-frame.ts';
 /** With `confirm` the broker's confirm settles it, with `answer` the worker's reply does. */
 export type Wants = 'confirm' | 'answer';
 
+const NO_LINES = Buffer.alloc(0);
+
 export class Outgoing implements Lines {
   readonly action: Action;
   /** Object id; of a list the type. */
@@ -73,6 +75,13 @@ export class Outgoing implements Lines {
 
   get bytes(): number {
     return this.end - this.start;
+  }
+
+  /** Lets go of its lines, which will not be sent any more; after what they take up was given back. */
+  dropLines(): void {
+    this.chunk = NO_LINES;
+    this.start = 0;
+    this.end = 0;
   }
 
   get isWrite(): boolean {

@@ -42,6 +42,11 @@ export class ReplyAssembly {
     return Buffer.concat(assembly.parts);
   }
 
+  /** Bytes held of one reply. */
+  bytesOf(key: string): number {
+    return this.#assemblies.get(key)?.bytes ?? 0;
+  }
+
   forget(key: string): void {
     const assembly = this.#assemblies.get(key);
     if (assembly === undefined) return;

@@ -58,7 +58,10 @@ export class ReplyReader {
       this.#options.onUnreadable('a reply is unreadable', error);
       return;
     }
-    for (const { line } of items) this.#unheard(line, resent);
+    for (const { line } of items) {
+      if (line.id !== undefined && line.version !== undefined) this.#options.onVersion(line.id, line.version);
+      this.#unheard(line, resent);
+    }
   }
 
   #readAnswers(reply: Reply, { messageId, attempt }: Correlation): void {
@@ -95,8 +98,13 @@ export class ReplyReader {
       return undefined;
     }
     if (assembled === 'too large') {
+      const isAlone = frame.open <= 1 && this.#assembly.bytesOf(messageId) + body.length > replyBytesMax;
       this.#assembly.forget(messageId);
-      const message = `the replies under way are larger than ${replyBytesMax} bytes; ask for fewer at a time`;
+      if (!isAlone) {
+        dispatcher.askForLess(frame);
+        return undefined;
+      }
+      const message = `the reply is larger than ${replyBytesMax} bytes (replyBytesMax)`;
       this.#giveUp(frame, (command) => new ClientError('UNAVAILABLE', message, command.subject));
       return undefined;
     }
@@ -172,7 +180,8 @@ export class ReplyReader {
   }
 
   #unheard(line: ReplyLine, resent: boolean): void {
-    const failure = failureOf(line, resent);
+    const { highest } = this.#options.dispatcher;
+    const failure = failureOf(line, resent, (id, version) => highest.isForeign(id, version));
     // Only loads expire, and a late answer to a load is of no use to anybody.
     if (failure !== undefined && failure.code !== 'EXPIRED') this.#options.onFailure(failure);
   }

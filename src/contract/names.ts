@@ -7,9 +7,19 @@ export const REPLIES_TYPE = 'holdfast.replies.v1';
 /** The `content_type` of frames and replies. */
 export const NDJSON_CONTENT_TYPE = 'application/x-ndjson';
 
-/** Header on a frame: with the value `failures`, successful writes are not answered. */
+/**
+ * Header on a frame: which of its writes are answered. Loads always are; if nothing is left to say, nothing is sent. Without
+ * it, or with a value that a worker does not know, every command is.
+ */
 export const REPLY_MODE_HEADER = 'holdfast-reply';
+/** Only `fenced`, `conflict` and `rejected` writes. */
 export const REPLY_MODE_FAILURES = 'failures';
+/**
+ * As `failures`, and `superseded` writes, except where the superseding version is one that the frame itself carries for
+ * that object. A worker may also leave out those whose superseding version came with the same `reply_to`: their publisher
+ * knows it. What is left was superseded by somebody else, unless the publisher recognises the version.
+ */
+export const REPLY_MODE_UNAPPLIED = 'unapplied';
 /** Headers on every part of a reply: its number from 0, and whether it is the last. */
 export const REPLY_PART_HEADER = 'holdfast-part';
 export const REPLY_LAST_HEADER = 'holdfast-last';

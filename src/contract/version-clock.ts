@@ -24,7 +24,7 @@ export class VersionClock {
   #sincePrune = 0;
 
   /** @param nowUs microseconds since 1970, never decreasing. */
-  constructor(nowUs: () => number = monotonicNowUs) {
+  constructor(nowUs: () => number = monotonicClock()) {
     this.#nowUs = nowUs;
   }
 
@@ -47,6 +47,19 @@ export class VersionClock {
     if (version > (this.#ahead.get(id) ?? -1)) this.#remember(id, version, now);
   }
 
+  /** What is remembered of an object: a version that the clock has not passed yet. */
+  aheadOf(id: string): number | undefined {
+    return this.#ahead.get(id);
+  }
+
+  /**
+   * Forgets what is known of an object. Versions issued before stay below the next one, since `now` never decreases;
+   * only what ran ahead of the clock, by somebody's wild version, does so no longer.
+   */
+  forget(id: string): void {
+    this.#ahead.delete(id);
+  }
+
   /** Objects remembered, for tests and metrics. */
   get size(): number {
     return this.#ahead.size;
@@ -65,7 +78,17 @@ export class VersionClock {
   }
 }
 
-/** Microseconds since 1970 on a clock that never steps back while the process lives. */
-export function monotonicNowUs(): number {
-  return Math.floor((performance.timeOrigin + performance.now()) * 1_000);
+/**
+ * A clock of microseconds since 1970 that only rises. It follows the system's clock, so it also recovers where that was
+ * wrong at the start of the process; while that steps back it counts on from where it was. The digits below a millisecond
+ * only tell apart what happens within one, here and on other nodes.
+ *
+ * @param wallMs milliseconds since 1970.
+ */
+export function monotonicClock(wallMs: () => number = Date.now): () => number {
+  let lastUs = 0;
+  return () => {
+    lastUs = Math.max(lastUs + 1, wallMs() * 1_000 + (Math.floor(performance.now() * 1_000) % 1_000));
+    return lastUs;
+  };
 }

@@ -162,7 +162,7 @@ export class RowsRefusedError extends Error {
 export interface ReadSession {
   /** Reads what is committed. Ids may repeat; the result has one entry for each, in order. @throws StoreError */
   load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]>;
-  /** Live objects of one type in byte order of their ids. @throws StoreError */
+  /** Live objects of one type in byte order of their ids; fewer than the limit where bytes are bounded. @throws StoreError */
   list(wanted: ListWanted): Promise<LoadedObject[]>;
   /** Whether the database answers and has the schema. @throws StoreError */
   probe(): Promise<void>;
@@ -215,6 +215,8 @@ export interface ListWanted {
   readonly after: string | undefined;
   readonly limit: number;
   readonly documents: boolean;
+  /** With documents: no more of them than are stored in so many bytes, but at least one. Default: no bound. */
+  readonly storedBytesMax?: number;
 }
 
 /** Opens sessions; a session connects when it is first used. */

@@ -7,6 +7,7 @@ import type { Delivery } from '../broker/queue-consumer.ts';
 import type { ListCommand, LoadCommand } from '../contract/command.ts';
 import { ContractError } from '../contract/errors.ts';
 import { decodeFrame } from '../contract/frame.ts';
+import type { ReplyItem } from '../contract/reply.ts';
 import type { ReadSession } from '../store/store.ts';
 import { StoreError, toStoreError } from '../store/store-error.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -27,6 +28,8 @@ export interface LoadResponderOptions {
   readonly openSession: () => ReadSession;
   readonly connections: number;
   readonly reader: () => ObjectReader;
+  /** Most bytes of documents, as they are stored, that a list reads at once. */
+  readonly listBytesMax: number;
   readonly settle: SettleContext;
   readonly metrics: Metrics;
   readonly retryDelayMsMin: number;
@@ -52,6 +55,17 @@ interface RequestEntry extends AnsweredEntry {
   document: AnsweredEntry['document'];
   rejection: Rejection | undefined;
   listed: AnsweredEntry['listed'];
+  partsSent: number;
+  /** How far a list has come. */
+  progress: ListProgress | undefined;
+}
+
+interface ListProgress {
+  /** The last id found. */
+  after: string | undefined;
+  left: number;
+  /** What was found last, and not sent yet. */
+  waiting: readonly ReplyItem[];
 }
 
 export class LoadResponder {
@@ -164,25 +178,77 @@ export class LoadResponder {
       else if (!(result instanceof StoreError)) Object.assign(entry, loadAnswer(result));
     });
     if (loads.length > 0) metrics.loadDuration.committed.observe((performance.now() - startedAt) / 1_000);
-    for (const { entry, command } of lists) {
+    for (const { entry, command, delivery } of lists) {
       const listedAt = performance.now();
-      await list(entry, command, session);
+      await this.#list(entry, command, delivery, session);
       metrics.loadDuration.list.observe((performance.now() - listedAt) / 1_000);
+    }
+  }
+
+  async #sendSome(entry: RequestEntry, items: readonly ReplyItem[], delivery: Delivery): Promise<boolean> {
+    return await this.#options.settle.replies.send(delivery, items, {
+      partsBefore: entry.partsSent,
+      isLast: false,
+      onPart: () => {
+        entry.partsSent += 1;
+      },
+    });
+  }
+
+  /**
+   * Reads a list and sends it as it comes, all but the last: a page of the largest documents would not fit into memory.
+   * What a statement leaves out for its size the next one reads, so that fewer than the limit still means the end.
+   */
+  async #list(
+    entry: RequestEntry,
+    command: ListCommand,
+    delivery: Delivery,
+    session: ReadSession,
+  ): Promise<void> {
+    const { listBytesMax } = this.#options;
+    const { type, documents } = command;
+    entry.progress ??= { after: command.after, left: command.limit, waiting: [] };
+    const { progress } = entry;
+    try {
+      for (;;) {
+        const { after, left } = progress;
+        const wanted = { type, after, limit: left, documents, storedBytesMax: listBytesMax };
+        const objects = await session.list(wanted);
+        // With documents only nothing at all is the end.
+        const isEnd = objects.length === 0 || objects.length === left || !documents;
+        if (objects.length > 0) {
+          if (progress.waiting.length > 0) {
+            if (!(await this.#sendSome(entry, progress.waiting, delivery))) {
+              // Nobody is there any more; should the end be heard all the same, the gap says that something is missing.
+              entry.partsSent += 1;
+              break;
+            }
+            if (isExpired(command.deadline)) {
+              reject(entry, { error: expired() });
+              return;
+            }
+          }
+          progress.waiting = objects.map((object) => loadAnswer(object));
+          progress.left -= objects.length;
+          progress.after = objects.at(-1)?.id;
+        }
+        if (isEnd) break;
+      }
+      entry.listed = progress.waiting;
+    } catch (error) {
+      refuseList(entry, error);
     }
   }
 }
 
-async function list(entry: RequestEntry, command: ListCommand, session: ReadSession): Promise<void> {
-  try {
-    const objects = await session.list(command);
-    entry.listed = objects.map((object) => loadAnswer(object));
-  } catch (error) {
-    const storeError = toStoreError(error);
-    // Cancelled by statement_timeout: it would be again.
-    if (storeError.sqlstate === QUERY_CANCELED) reject(entry, { error: expired() });
-    else if (isOfOneObject(storeError)) reject(entry, { error: unreadable(storeError), storeError });
-    else throw storeError;
-  }
+/** @throws what may pass, and then be tried again from where it was. */
+function refuseList(entry: RequestEntry, error: unknown): void {
+  if (error instanceof StoppedError) throw error;
+  const storeError = toStoreError(error);
+  // Cancelled by statement_timeout: it would be again.
+  if (storeError.sqlstate === QUERY_CANCELED) reject(entry, { error: expired() });
+  else if (isOfOneObject(storeError)) reject(entry, { error: unreadable(storeError), storeError });
+  else throw storeError;
 }
 
 const QUERY_CANCELED = '57014';
@@ -194,18 +260,19 @@ function isList({ entries }: Request): boolean {
 interface OpenEntry<Command = LoadCommand | ListCommand> {
   readonly entry: RequestEntry;
   readonly command: Command;
+  readonly delivery: Delivery;
 }
 
 /** What is still to be read; what nobody waits for any more is refused here. */
 function openEntries(requests: readonly Request[]): OpenEntry[] {
   const open: OpenEntry[] = [];
-  for (const { entries } of requests) {
+  for (const { entries, delivery } of requests) {
     for (const entry of entries) {
       const command = entry.entry.command;
       if (command === undefined || entry.line !== undefined || entry.listed !== undefined) continue;
       if (command.action !== 'load' && command.action !== 'list') continue;
       if (isExpired(command.deadline)) reject(entry, { error: expired() });
-      else open.push({ entry, command });
+      else open.push({ entry, command, delivery });
     }
   }
   return open;
@@ -221,6 +288,8 @@ function toRequest(delivery: Delivery): Request {
         document: undefined,
         rejection: undefined,
         listed: undefined,
+        partsSent: 0,
+        progress: undefined,
       };
       if (entry.rejected !== undefined) reject(work, { error: entry.rejected.error });
       request.entries.push(work);

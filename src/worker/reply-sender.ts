@@ -9,10 +9,12 @@ import {
   REPLY_LAST_HEADER,
   REPLY_MODE_FAILURES,
   REPLY_MODE_HEADER,
+  REPLY_MODE_UNAPPLIED,
   REPLY_PART_HEADER,
 } from '../contract/names.ts';
-import { encodeReply, isFailure, type ReplyItem } from '../contract/reply.ts';
+import { encodeReply, isFailure } from '../contract/reply.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import type { Answer } from './work-frame.ts';
 import { StoppedError } from './write-retry.ts';
 
 export interface ReplySenderOptions {
@@ -25,6 +27,16 @@ export interface ReplySenderOptions {
   readonly retryDelayMsMax: number;
   /** Aborts when the drain deadline has passed. */
   readonly signal: AbortSignal;
+}
+
+/** Where what is sent is not the whole reply. */
+export interface SendExtent {
+  /** Parts that went before. */
+  readonly partsBefore?: number;
+  /** Whether nothing follows. */
+  readonly isLast?: boolean;
+  /** Told of each part that the broker has. */
+  readonly onPart?: () => void;
 }
 
 export class ReplySender {
@@ -49,19 +61,25 @@ export class ReplySender {
    * @returns whether the requester's queue took it; not if there is none.
    * @throws StoppedError if the worker stops before it is known.
    */
-  async send(delivery: Delivery, items: readonly ReplyItem[]): Promise<boolean> {
+  async send(
+    delivery: Delivery,
+    items: readonly Answer[],
+    { partsBefore = 0, isLast = true, onPart }: SendExtent = {},
+  ): Promise<boolean> {
     const { replyTo } = delivery;
     if (replyTo === undefined) return false;
     if (!this.isUsable(delivery)) {
       this.#options.metrics.repliesIgnored.inc();
       return false;
     }
-    let parts = 0;
-    for (const [body, properties] of this.#messages(delivery, items)) {
+    const bodies = this.#bodies(delivery, items);
+    for (const [index, body] of bodies.entries()) {
+      const part = partsBefore + index;
       // Before anybody hears of it, so that who has a reply finds it counted.
-      if (parts === 0) this.#options.metrics.replies.inc();
+      if (part === 0) this.#options.metrics.replies.inc();
+      const properties = this.#properties(delivery, part, isLast && index === bodies.length - 1);
       if (!(await this.#publish(replyTo, body, properties, delivery))) return false;
-      parts += 1;
+      onPart?.();
     }
     return true;
   }
@@ -86,32 +104,41 @@ export class ReplySender {
     }
   }
 
-  *#messages(delivery: Delivery, items: readonly ReplyItem[]): Generator<[Buffer, Record<string, unknown>]> {
-    const failuresOnly = delivery.headers[REPLY_MODE_HEADER] === REPLY_MODE_FAILURES;
-    const wanted = failuresOnly ? items.filter(isAlwaysAnswered) : items;
+  /** The parts of a reply; none if nothing of it is wanted. */
+  #bodies(delivery: Delivery, items: readonly Answer[]): Buffer[] {
+    const isWanted = WANTED.get(delivery.headers[REPLY_MODE_HEADER]);
+    const wanted = isWanted === undefined ? items : items.filter(isWanted);
     // A list that found nothing has no items at all, and is answered.
-    if (failuresOnly && wanted.length === 0 && items.length > 0) return;
-    const parts = encodeReply(wanted);
-    for (const [part, body] of parts.entries()) {
-      yield [
-        body,
-        {
-          type: REPLIES_TYPE,
-          contentType: NDJSON_CONTENT_TYPE,
-          appId: this.#options.workerName,
-          persistent: false,
-          ...(delivery.correlationId === undefined ? {} : { correlationId: delivery.correlationId }),
-          headers: { [REPLY_PART_HEADER]: part, [REPLY_LAST_HEADER]: part === parts.length - 1 },
-        },
-      ];
-    }
+    return wanted.length === 0 && items.length > 0 ? [] : encodeReply(wanted);
+  }
+
+  #properties({ correlationId }: Delivery, part: number, isLast: boolean): Record<string, unknown> {
+    return {
+      type: REPLIES_TYPE,
+      contentType: NDJSON_CONTENT_TYPE,
+      appId: this.#options.workerName,
+      persistent: false,
+      ...(correlationId === undefined ? {} : { correlationId }),
+      headers: { [REPLY_PART_HEADER]: part, [REPLY_LAST_HEADER]: isLast },
+    };
   }
 }
 
 /** Failures and loads; successful writes are what `holdfast-reply: failures` leaves out. */
-function isAlwaysAnswered({ line: { outcome } }: ReplyItem): boolean {
+function isAlwaysAnswered({ line: { outcome } }: Answer): boolean {
   return isFailure(outcome) || outcome === 'found' || outcome === 'absent';
 }
+
+/** Also what was superseded by somebody else's version. */
+function isUnapplied(answer: Answer): boolean {
+  return isAlwaysAnswered(answer) || (answer.line.outcome === 'superseded' && answer.known !== true);
+}
+
+/** What is answered, by the value of the header; all of it for one that is not known. */
+const WANTED: ReadonlyMap<unknown, (answer: Answer) => boolean> = new Map([
+  [REPLY_MODE_FAILURES, isAlwaysAnswered],
+  [REPLY_MODE_UNAPPLIED, isUnapplied],
+]);
 
 /** Without an open channel nothing is sent. */
 async function attempt(publish: () => Promise<PublishResult>): Promise<PublishResult | undefined> {

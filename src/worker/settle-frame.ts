@@ -10,7 +10,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { commandLetter, type DeadLetter, frameLetter } from './dead-letter.ts';
 import type { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import type { ReplySender } from './reply-sender.ts';
-import type { PartitionKey, Rejection, WorkEntry } from './work-frame.ts';
+import type { Answer, PartitionKey, Rejection, WorkEntry } from './work-frame.ts';
 
 /** A frame of commands or of unordered loads. */
 export interface AnsweredFrame {
@@ -23,8 +23,10 @@ export interface AnsweredFrame {
 
 export type AnsweredEntry = Pick<WorkEntry, 'line' | 'document' | 'rejection'> & {
   readonly entry: Entry;
-  /** Instead of `line`: what a list found, any number of lines. */
+  /** Instead of `line`: what a list found, any number of lines; the last of them, where others were sent already. */
   readonly listed?: readonly ReplyItem[] | undefined;
+  /** Parts of the reply that were sent already; only of a list, which is alone in its frame. */
+  readonly partsSent?: number;
 };
 
 export interface SettleContext {
@@ -53,11 +55,12 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
   }
   if (!(await letters.publish(rejectionLetters(frame, source), delivery.live))) return;
   const items = answersOf(frame);
+  const partsBefore = frame.entries[0]?.partsSent ?? 0;
   const refusals = refusalLetters(frame, source);
   if (refusals.length === 0 || replies.isUsable(delivery)) {
     // Before anybody hears of them, so that who has an answer finds it counted.
     countOutcomes(frame.entries, context.metrics);
-    const heard = await replies.send(delivery, items);
+    const heard = await replies.send(delivery, items, { partsBefore });
     // Nothing that was confirmed disappears unheard: a refusal that nobody hears becomes a letter.
     if (!heard && !(await letters.publish(refusals, delivery.live))) return;
   } else {
@@ -101,7 +104,7 @@ function refusalLetter(line: ReplyLine, entry: Entry, position: number, source: 
   return commandLetter(source, position, entry, { error });
 }
 
-function answersOf({ entries }: AnsweredFrame): readonly ReplyItem[] {
+function answersOf({ entries }: AnsweredFrame): readonly Answer[] {
   const [first] = entries;
   // A list is alone in its frame.
   if (first?.listed !== undefined) return first.listed;
@@ -109,14 +112,14 @@ function answersOf({ entries }: AnsweredFrame): readonly ReplyItem[] {
   throw new Error('a command was left without an answer');
 }
 
-function isAnswered(work: AnsweredEntry): work is AnsweredEntry & ReplyItem {
+function isAnswered(work: AnsweredEntry): work is AnsweredEntry & Answer {
   return work.line !== undefined;
 }
 
 function countOutcomes(entries: readonly AnsweredEntry[], { commands }: Metrics): void {
   const counts = { applied: 0, superseded: 0, fenced: 0, conflict: 0, rejected: 0, found: 0, absent: 0 };
-  for (const { line, listed } of entries) {
-    counts[line?.outcome ?? (listed === undefined || listed.length === 0 ? 'absent' : 'found')] += 1;
+  for (const { line, listed = [], partsSent = 0 } of entries) {
+    counts[line?.outcome ?? (listed.length + partsSent === 0 ? 'absent' : 'found')] += 1;
   }
   for (const outcome of OUTCOMES) if (counts[outcome] > 0) commands[outcome].inc(counts[outcome]);
 }

@@ -4,7 +4,7 @@ import type { LoadCommand, PartitionCommand } from '../contract/command.ts';
 import { ContractError } from '../contract/errors.ts';
 import { decodeFrame, type Entry } from '../contract/frame.ts';
 import { lockSlotOf, partitionOfShard, shardOf } from '../contract/partition.ts';
-import type { ReplyLine } from '../contract/reply.ts';
+import type { ReplyItem, ReplyLine } from '../contract/reply.ts';
 import { schemaViolation, type TypeSchemas } from '../contract/type-schemas.ts';
 import type { StoreError } from '../store/store-error.ts';
 import type { BatchCommand } from './batch-command.ts';
@@ -15,6 +15,12 @@ export interface Rejection {
   /** Set where it was the database that refused. */
   readonly storeError?: StoreError | undefined;
   readonly attempts?: number | undefined;
+}
+
+/** What is replied to a command. */
+export interface Answer extends ReplyItem {
+  /** It was superseded by a version that the same requester sent. */
+  known?: boolean;
 }
 
 /** One command of a frame. */
@@ -29,6 +35,8 @@ export interface WorkEntry {
   /** The answer, set exactly once; with the document of a found load. */
   line: ReplyLine | undefined;
   document: string | undefined;
+  /** It was superseded by a version that the same requester sent. */
+  known: boolean;
   /** The epoch a claim was given, once that is committed. */
   claimedEpoch: number | undefined;
   rejection: Rejection | undefined;
@@ -160,6 +168,7 @@ function workEntry(
     load,
     line: undefined,
     document: undefined,
+    known: false,
     claimedEpoch: undefined,
     rejection: undefined,
   };

@@ -99,6 +99,8 @@ export class Worker {
       openSession: () => this.#store.openReadSession(),
       connections: options.loadConnections,
       reader: () => new ObjectReader(options.replyBytesMax),
+      // Stored documents are compressed, to a quarter or so.
+      listBytesMax: Math.ceil(options.replyBytesMax / 4),
       settle: this.#settle,
       metrics: this.metrics,
       signal: this.#abandoning.signal,

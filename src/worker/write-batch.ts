@@ -14,6 +14,7 @@ import {
 import { isGuardMiss, StoreError, toStoreError } from '../store/store-error.ts';
 import { type BatchCommand, isClaim, isSave, type Verdict } from './batch-command.ts';
 import { type BatchDecision, decideBatch } from './decide.ts';
+import { markKnownVersions } from './known-versions.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
 import { reject, type WorkEntry, type WorkFrame } from './work-frame.ts';
 import type { WriteRetry } from './write-retry.ts';
@@ -62,6 +63,7 @@ export async function writeBatch(
       if (verdict !== undefined) answerWrite(item, work, verdict, delivery.redelivered || ambiguous);
     }
   }
+  markKnownVersions(frames);
   return { setAside };
 }
 

@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { partitionOf, shardOf } from '../../src/contract/partition.ts';
+import { eventually } from '../support/eventually.ts';
 import { openScratch, PARTITIONS } from '../support/scratch.ts';
-import { Cli, type Ended, startWorker } from './cli-process.ts';
+import { Cli, type Ended, PATIENCE_MS, startWorker } from './cli-process.ts';
 
 const scratch = await openScratch();
 const cli = Cli.for(scratch);
@@ -148,6 +149,42 @@ describe('delete', () => {
       { id: 'd5', outcome: 'confirmed' },
     ]);
     expect((await cli.run(['load', 'd4'])).code).toBe(65);
+  });
+});
+
+describe('a delete that fails after it was confirmed', () => {
+  it('is told, and makes the exit code that of bad input', async () => {
+    await save('late-0', '{}', ',"epoch":3');
+    // Read in two parts, so that the first delete is decided while the second is awaited.
+    const running = cli.start(['delete', '-', '--until', 'confirmed', '--json']);
+    running.child.stdin?.write('late-0\n');
+    await eventually(() => running.stderr !== '', PATIENCE_MS);
+    running.child.stdin?.end('late-1\n');
+    const { code, stdout, stderr } = await running.ended;
+    expect(code).toBe(65);
+    expect(stderr).toBe(
+      '"late-0": failed after it was confirmed: the object was claimed with a higher epoch (FENCED)\n',
+    );
+    const lines = linesOf(stdout) as { id: string; outcome: string }[];
+    // It may be heard before the others of its batch are confirmed.
+    expect(lines.map(({ id, outcome }) => `${id} ${outcome}`).toSorted()).toEqual([
+      'late-0 confirmed',
+      'late-0 failed',
+      'late-1 confirmed',
+    ]);
+  });
+});
+
+describe('ids from standard input', () => {
+  it.each(['delete', 'load'])('may be stopped behind a batch: %s', async (command) => {
+    await save('stopped-0', '{}');
+    const running = cli.start([command, '-']);
+    running.child.stdin?.write('stopped-0\nstopped-');
+    await running.printed('stopped-0');
+    running.signal('SIGINT');
+    const { code, stdout, stderr } = await running.ended;
+    expect([code, stderr]).toEqual([75, 'stopping: what was begun is finished; again to leave at once\n']);
+    expect(stdout.trimEnd().split('\n')).toHaveLength(1);
   });
 });
 

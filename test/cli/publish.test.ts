@@ -139,6 +139,16 @@ describe('plain documents', () => {
     expect(await countOf('Array')).toBe(2);
   });
 
+  it('are read from an array also behind more white space than is read at once', async () => {
+    const blank = '\n'.repeat(300_000);
+    const file = cli.file('behind.json', `${blank}[{"id":"behind"}, 3]`);
+    const args = ['publish', file, '--type', 'Behind', '--id', 'id', '--timeout', '16.1'];
+    const { code, stdout, stderr } = await cli.run(args);
+    expect(stderr).toContain('element 2, line 300001: ');
+    expect(stdout).toContain('published 1 object in');
+    expect(code).toBe(65);
+  });
+
   it('of an array that breaks off are published up to there', async () => {
     const file = cli.file('broken.json', '[{"id":"o1"},{"id":"o2"}');
     const { code, stdout, stderr } = await cli.run([
@@ -258,7 +268,7 @@ describe('a publish that cannot go on', () => {
     expect(code).toBe(78);
     expect(stdout).toContain('published 0 objects in');
     expect(stderr).toMatch(
-      /^line \d+: not published, and nothing behind is read any more\nholdfast: no queue takes it/,
+      /^line \d+: not published; nothing behind is read any more\nholdfast: no queue takes it/,
     );
     expect(stderr).toContain('Run holdfast topology');
   });
@@ -275,7 +285,8 @@ describe('a publish that cannot go on', () => {
     );
     await cli.run(['topology', '--delete', '--yes', '--force'], options);
     expect(code).toBe(69);
-    expect(stdout).toContain('1 failed');
-    expect(stderr).toContain('no answer within 300 ms. Is a worker running?');
+    expect(stdout).toContain('0 failed, 1 of unknown fate');
+    expect(stderr).toContain('line 1: fate unknown, may be applied later; nothing behind is read any more\n');
+    expect(stderr).toContain('no answer within 300 ms; it may still be applied. Is a worker running?');
   });
 });

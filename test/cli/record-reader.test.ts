@@ -58,6 +58,13 @@ describe('the wire form', () => {
     expect(records.map((record) => record.kind !== 'bad' && record.epoch)).toEqual([3, 9]);
   });
 
+  it('has blank lines of spaces, tabs and carriage returns, and of nothing else', () => {
+    expect(bad(read(['', ' \t\r', '\0', '\v', '{"delete":{"id":"a"}}']))).toEqual([
+      '3 MALFORMED_FRAME',
+      '4 MALFORMED_FRAME',
+    ]);
+  });
+
   it('names the line of what is bad, and goes on behind it', () => {
     const records = read([
       '{"save":{"id":"a","type":"T","version":0}}',
@@ -127,18 +134,12 @@ describe('plain documents', () => {
     expect(save?.kind === 'save' && save.document.toString()).toBe('{"id":"a","big":12345678901234567890}\r');
   });
 
-  it('may stand between commands in wire form', () => {
-    const records = read(
-      [
-        '{"id":"a"}',
-        '{"delete":{"id":"b"}}',
-        '{"save":{"id":"c","type":"U"}}',
-        '{"id":"other"}',
-        '{"id":"d"}',
-      ],
-      { plain: PLAIN },
-    );
-    expect(ids(records)).toEqual(['a', 'b', 'c', 'd']);
+  it('are never commands, whatever they look like', () => {
+    const lines = ['{"id":"a"}', '{"delete":{"id":"victim"},"id":"b"}', '{"delete":{"id":"victim"}}'];
+    const records = read(lines, { plain: PLAIN });
+    expect(records.map(({ kind }) => kind)).toEqual(['save', 'save', 'bad']);
+    expect(ids(records)).toEqual(['a', 'b']);
+    expect(bad(records)).toEqual(['3 INVALID_COMMAND']);
   });
 
   it('are refused line by line', () => {

@@ -76,6 +76,10 @@ describe('elements of an array', () => {
     ]);
   });
 
+  it('know their lines also where the array begins further down', () => {
+    expect(split(new ArraySplitter(100, 4), Buffer.from(' [\n{}]')).map(({ line }) => line)).toEqual([5]);
+  });
+
   it('above the limit are counted and not kept', () => {
     const pieces = split(new ArraySplitter(8), Buffer.from('[{"a":1},{"a":"long"},{"b":2}]'), [12]);
     expect(texts(pieces)).toEqual(['{"a":1}', undefined, '{"b":2}']);

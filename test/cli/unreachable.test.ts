@@ -45,6 +45,12 @@ describe('RabbitMQ', () => {
     ['of an unknown name', () => 'amqp://u:secret@no-such-host.invalid', 69, 'cannot be resolved'],
     ['silent', () => `amqp://u:secret@127.0.0.1:${silentPort}`, 69, 'does not answer in time'],
     [
+      'without the virtual host, with a stray percent sign',
+      () => changed(scratch.amqpUrl, (url) => void (url.pathname = '/50%')),
+      78,
+      'has no virtual host "50%", or user',
+    ],
+    [
       'refusing the password',
       () => changed(scratch.amqpUrl, (url) => void (url.password = 'secret')),
       78,

@@ -47,6 +47,27 @@ describe('a worker', () => {
     }
   });
 
+  it('ends with 0 behind a signal that comes while it is being loaded', async () => {
+    const preload = cli.file(
+      'signal-while-loading.mjs',
+      `const { NumberFormat } = Intl;
+       let told = false;
+       // Made while the modules of the command line are loaded.
+       Intl.NumberFormat = function (...args) {
+         if (!told) process.kill(process.pid, 'SIGTERM');
+         told = true;
+         return new NumberFormat(...args);
+       };`,
+    );
+    const env = { NODE_OPTIONS: `--import ./${preload}` };
+    const worker = await cli.run(['worker'], { env });
+    expect([worker.code, worker.stderr]).toEqual([0, '']);
+    expect(worker.stdout).toContain('"msg":"draining"');
+    expect(worker.stdout).not.toContain('"msg":"worker ready"');
+    // What has nothing to drain ends as it would without handlers.
+    expect((await cli.run(['doctor'], { env })).code).toBe(null);
+  });
+
   it('finishes what is being written before it ends', async () => {
     const { worker, release } = await stuckWorker();
     worker.signal('SIGTERM');

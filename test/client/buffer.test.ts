@@ -164,10 +164,35 @@ test('what gave up waiting while nothing could be sent is forgotten', async () =
   const first = later(client.load('first'));
   await eventually(() => client.stats().framesInFlight === 1);
   await expect(client.loadMany(ids, { timeoutMs: 50 })).rejects.toMatchObject({ code: 'TIMEOUT' });
-  expect(client.stats().bufferedItems).toBeLessThan(2_500);
+  // Only what went out into the silence: two frames of each partition, of at most 64 loads.
+  expect(client.stats().bufferedItems).toBeLessThan(4 * 64);
   expect(client.stats()).toMatchObject({ waitingItems: 0, awaitingItems: 1 });
   await client.close({ drainTimeoutMs: 0 });
   await expect(first).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('what gave up makes room at once while the broker is away', async () => {
+  const { client, proxy } = await connectSilenced({ bufferItemsMax: 10, framesInFlightMax: 1 });
+  const first = later(client.save(object('first')));
+  await eventually(() => client.stats().framesInFlight === 1);
+  const late = Array.from({ length: 9 }, () => later(client.save(object('first'), { timeoutMs: 20 })));
+  expect(client.stats()).toMatchObject({ bufferedItems: 10 });
+  for (const call of late) {
+    await expect(call).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: 'no answer within 20 ms; it was not sent, and will not be',
+    });
+  }
+  expect(client.stats()).toMatchObject({ bufferedItems: 1 });
+  // The one on its way is lost, and nobody waits for it when it is.
+  proxy.cut();
+  await eventually(() => !client.stats().connected);
+  const fits = client.saveMany(
+    Array.from({ length: 9 }, (_, n) => object(`${n}`)),
+    { onFull: 'fail' },
+  );
+  proxy.heal();
+  await within(10_000, 'the saves', Promise.all([first, fits]));
 });
 
 describe('a flush', () => {

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { saveLine } from '../../src/client/action-line.ts';
@@ -22,6 +23,13 @@ const LINE = saveLine({
 function judgement(text: string): string {
   const [entry] = decodeFrame(COMMANDS_TYPE, Buffer.from(`${LINE}${text}\n`), { place: 'partition' });
   return entry?.rejected?.error.code ?? 'taken';
+}
+
+class Hidden {
+  readonly #state = 1;
+  get state(): number {
+    return this.#state;
+  }
 }
 
 function outcome(document: unknown): string {
@@ -78,6 +86,11 @@ describe('a document', () => {
     ['a Date', new Date(0)],
     ['a Map', new Map([['a', 1]])],
     ['a Set', new Set([1])],
+    ['a promise', Promise.resolve({ a: 1 })],
+    ['a promise with a member', Object.assign(Promise.resolve(), { a: 1 })],
+    ['a Map of another realm', runInNewContext('new Map([["a", 1]])')],
+    ['a WeakMap', new WeakMap()],
+    ['an object whose state JSON cannot see', new Hidden()],
     ['an object with a BigInt', { n: 1n }],
     ['an empty text', ''],
     ['two objects', '{}{}'],
@@ -89,6 +102,15 @@ describe('a document', () => {
     ['a command as an object', { load: { id: 'a' } }],
   ])('that is %s is INVALID_DOCUMENT', (_, document) => {
     expect(() => documentText(document, BYTES_MAX)).toThrow(contractError('INVALID_DOCUMENT'));
+  });
+
+  test.each([
+    ['a plain one', {}],
+    ['one without a prototype', Object.create(null)],
+    ['one of another realm', runInNewContext('({})')],
+    ['one that says so itself', Object.assign(new Hidden(), { toJSON: () => ({}) })],
+  ])('that is empty may be %s', (_, document) => {
+    expect(documentText(document, BYTES_MAX)).toBe('{}');
   });
 
   test('that refers to itself is INVALID_DOCUMENT, and the error says why', () => {

@@ -4,7 +4,8 @@
  */
 import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { commandsQueue, routingKey } from '../../src/contract/names.ts';
+import { declareTopology, deleteTopology } from '../../src/broker/topology.ts';
+import { commandsQueue, namesFor, routingKey } from '../../src/contract/names.ts';
 import { partitionOf } from '../../src/contract/partition.ts';
 import { eventually, within } from '../support/eventually.ts';
 import { later } from './calls.ts';
@@ -244,6 +245,40 @@ describe('a frame that the broker', () => {
     expect(client.stats()).toMatchObject({ bufferedItems: 0, awaitingItems: 0 });
   });
 
+  test('that was confirmed and asked again is unknown, not unroutable, when the exchange is gone', async () => {
+    const own = namesFor(`${names.prefix}-gone`);
+    await declareTopology(installation.broker, own, 1);
+    const { client, proxy } = await installation.connectThroughProxy({ prefix: own.prefix, partitions: 1 });
+    const calls = ['a', 'b', 'c'].map((id) => later(client.save(object(id), persisted)));
+    await eventually(() => client.stats().confirmedCommands === 3);
+    const channel = await installation.broker.createChannel();
+    await channel.deleteExchange(own.commandsExchange);
+    await channel.close();
+    proxy.cut();
+    for (const call of calls) {
+      await expect(within(5_000, 'the failure', call)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    }
+    await deleteTopology(installation.broker, own, [1]);
+  });
+
+  test('does not let this user publish fails, and is not sent for ever', async () => {
+    const prefix = `${names.prefix}-internal`;
+    const channel = await installation.broker.createChannel();
+    // To publish to an internal exchange is refused as it is without the right.
+    await channel.assertExchange(`${prefix}.commands`, 'direct', { internal: true });
+    const client = await installation.connect({ prefix });
+    const calls = [client.save(object('a')), client.load('b')].map((call: Promise<unknown>) => later(call));
+    for (const call of calls) {
+      await expect(within(5_000, 'the failure', call)).rejects.toMatchObject({
+        name: 'BrokerError',
+        code: 'BROKER_REFUSED',
+      });
+    }
+    expect(client.stats()).toMatchObject({ bufferedItems: 0, awaitingItems: 0, resentFrames: 0 });
+    await channel.deleteExchange(`${prefix}.commands`);
+    await channel.close();
+  });
+
   test('returned once is taken when its queue is there', async () => {
     const client = await installation.connect();
     const queue = commandsQueue(names, PARTITIONS, partitionOf('a', PARTITIONS));
@@ -304,6 +339,50 @@ describe('closing', () => {
     await eventually(() => client.stats().confirmedCommands === 1);
     await client.close({ drainTimeoutMs: 20 });
     await expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  test('tells of failures that are on their way', async () => {
+    const worker = await installation.work();
+    const { client, proxy } = await installation.connectThroughProxy();
+    const failures: unknown[] = [];
+    client.on('failure', ({ id, code }) => failures.push([id, code]));
+    worker.hold();
+    worker.objects.put('a', { epoch: 3 });
+    await client.save(object('a'));
+    await eventually(() => worker.frames.length === 1);
+    let open: (() => void) | undefined;
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const passed = { up: 0, down: 0 };
+    proxy.watch = (direction) => {
+      passed[direction] += 1;
+      return direction === 'down' ? gate : undefined;
+    };
+    worker.go();
+    await eventually(() => passed.down > 0);
+    passed.up = 0;
+    const closed = client.close();
+    await eventually(() => passed.up > 0);
+    open?.();
+    await within(5_000, 'the close', closed);
+    expect(failures).toStrictEqual([['a', 'FENCED']]);
+  });
+
+  test('waits as long as it takes if so told, and refuses what is no time', async () => {
+    const worker = await installation.work();
+    worker.hold();
+    const client = await installation.connect();
+    const call = client.save(object('a'), persisted);
+    for (const drainTimeoutMs of [-1, 1.5, 2 ** 31, Number.NaN]) {
+      await expect(client.close({ drainTimeoutMs })).rejects.toMatchObject({ code: 'INVALID_COMMAND' });
+    }
+    await client.save(object('b'));
+    const closed = client.close({ drainTimeoutMs: Infinity });
+    await eventually(() => worker.frames.length === 2);
+    worker.go();
+    await within(5_000, 'the close', closed);
+    await expect(call).resolves.toMatchObject({ outcome: 'applied' });
   });
 
   test('while there is no connection ends in time too', async () => {

@@ -109,11 +109,37 @@ describe('a load', () => {
   );
 
   test('that the worker refuses fails with its code', async () => {
-    worker.script = () => ({ line: { id: 'a', outcome: 'rejected', code: 'EXPIRED', message: 'too late' } });
+    worker.script = () => ({
+      line: { id: 'a', outcome: 'rejected', code: 'UNSTORABLE', message: 'damaged' },
+    });
     await expect(client.load('a')).rejects.toMatchObject({
       name: 'OutcomeError',
-      code: 'EXPIRED',
-      message: 'too late',
+      code: 'UNSTORABLE',
+      message: 'damaged',
+    });
+  });
+
+  test('that expired at the worker is a timeout, and the clocks are named', async () => {
+    worker.script = () => ({ line: { id: 'a', outcome: 'rejected', code: 'EXPIRED', message: 'too late' } });
+    const late = {
+      name: 'ClientError',
+      code: 'TIMEOUT',
+      retryable: true,
+      message: expect.stringContaining('the clock of this node or of the worker is wrong') as string,
+    };
+    await expect(client.load('a')).rejects.toMatchObject({ ...late, id: 'a' });
+    await expect(client.claim('a')).rejects.toMatchObject(late);
+    worker.replyWith = () =>
+      encodeReply([{ line: { outcome: 'rejected', id: 'a', code: 'EXPIRED', message: 'too late' } }]);
+    await expect(client.list('T')).rejects.toMatchObject(late);
+  });
+
+  test('with an unknown consistency is refused', async () => {
+    const options = { consistency: 'commited' } as unknown as { consistency: 'committed' };
+    await expect(client.load('a', options)).rejects.toMatchObject({
+      name: 'ContractError',
+      code: 'INVALID_COMMAND',
+      message: 'consistency: is not "ordered" or "committed"',
     });
   });
 
@@ -141,16 +167,34 @@ describe('a load', () => {
     );
   });
 
-  test('whose reply is larger than the client may hold fails, and others go on', async () => {
-    const small = await installation.connect({ replyBytesMax: 2_000_000, documentBytesMax: 1_000_000 });
+  test('goes with no more others into a frame than their reply has room for', async () => {
+    const small = await installation.connect({ replyBytesMax: 8_000_000, documentBytesMax: 1_000_000 });
     const document = `{"x":"${'x'.repeat(900_000)}"}`;
+    const ids = Array.from({ length: 12 }, (_, n) => `shard#0/${n}`);
+    for (const id of ids) worker.objects.put(id, { version: 1, document });
+    const objects = await Promise.all(ids.map((id) => small.load(id)));
+    expect(objects.map((object) => object.found && object.text === document)).toStrictEqual(
+      ids.map(() => true),
+    );
+    expect(Math.max(...worker.frames.map(({ arrivals }) => arrivals.length))).toBe(4);
+  });
+
+  test('is asked for again with fewer others if the reply is larger than the client may hold', async () => {
+    // The workers allow larger documents than this client knows of.
+    const small = await installation.connect({ replyBytesMax: 4_500_000, documentBytesMax: 100_000 });
+    const document = `{"x":"${'x'.repeat(1_800_000)}"}`;
     const ids = Array.from({ length: 10 }, (_, n) => `shard#0/${n}`);
     for (const id of ids) worker.objects.put(id, { version: 1, document });
-    await expect(small.loadMany(ids)).rejects.toMatchObject({
+    worker.objects.put('shard#0/huge', { version: 1, document: `{"x":"${'x'.repeat(4_600_000)}"}` });
+    const claimId = '00000000-0000-4000-8000-000000000001';
+    const claimed = small.claim('shard#0/claimed', { claimId });
+    await expect(small.loadMany(ids)).resolves.toMatchObject(ids.map((id) => ({ id, text: document })));
+    await expect(claimed).resolves.toMatchObject({ epoch: 1 });
+    await expect(small.load('shard#0/huge')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
-      errors: ids.map(() => expect.objectContaining({ code: 'UNAVAILABLE' }) as Error),
+      message: 'the reply is larger than 4500000 bytes (replyBytesMax)',
     });
-    await expect(small.load('shard#0/1')).resolves.toMatchObject({ text: document });
+    expect(small.stats()).toMatchObject({ awaitingItems: 0, bufferedItems: 0, framesInFlight: 0 });
   });
 
   test('of which a part of the reply is lost is asked again', async () => {

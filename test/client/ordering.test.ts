@@ -18,6 +18,7 @@ import type { WriteResult } from '../../src/client/results.ts';
 import { HoldfastError } from '../../src/contract/errors.ts';
 import { decodeFrame } from '../../src/contract/frame.ts';
 import { VersionClock } from '../../src/contract/version-clock.ts';
+import { later } from './calls.ts';
 
 /** What the broker does with a frame. `lost` and `kept` both look `unknown` from outside. */
 type Fate = 'confirmed' | 'refused' | 'returned' | 'lost' | 'kept';
@@ -36,6 +37,8 @@ class PlayedBroker {
   /** Document numbers in the order in which the queue took them. */
   readonly taken: number[] = [];
   readonly sizes: number[] = [];
+  /** Of all frames that were sent. */
+  readonly sentIds = new Set<string>();
   /** Of the frames that it took. */
   readonly messageIds: string[] = [];
   #onItsWay: Published[] = [];
@@ -50,6 +53,7 @@ class PlayedBroker {
     body: Buffer,
     { type, messageId = '' }: PublishProperties,
   ): Promise<PublishResult> {
+    this.sentIds.add(messageId);
     return new Promise((settle) => {
       this.#onItsWay.push({ body: Buffer.from(body), type, messageId, settle });
     });
@@ -279,6 +283,27 @@ describe('over a broker that does anything', () => {
   });
 });
 
+test('frames that were never taken, and that nobody waits for, are not kept', async () => {
+  const { broker, dispatcher, builder } = subject({});
+  for (let n = 0; n < 20; n += 1) {
+    const load = later(
+      callForOne((call) => {
+        const input = { id: `${n}`, ordered: true, document: true, timeoutMs: 5 };
+        const command = builder.load(input, call, 0);
+        dispatcher.submit([command], { onFull: 'wait', signal: undefined, timeoutMs: 5 });
+      }),
+    );
+    await settleDown();
+    broker.decide('refused');
+    await expect(load).rejects.toMatchObject({ code: 'TIMEOUT' });
+    while (broker.onItsWay > 0) broker.decide('refused');
+    await settleDown();
+  }
+  expect(broker.sentIds.size).toBeGreaterThan(1);
+  expect([...broker.sentIds].filter((id) => dispatcher.awaitedFrame(id) !== undefined)).toStrictEqual([]);
+  expect(dispatcher.admission.sending).toMatchObject({ items: 0, bytes: 0 });
+});
+
 describe('a channel that the broker closed for what was sent', () => {
   test('because it was too large, fails the largest frame and sends the others again', async () => {
     const { broker, dispatcher, outcomes, save } = subject({ frameCommandsMax: 1, framesInFlightMax: 3 });
@@ -305,6 +330,78 @@ describe('a channel that the broker closed for what was sent', () => {
       ]),
     );
     expect(broker.taken).toStrictEqual([1, 3]);
+  });
+
+  test('because it was too large, does not blame what was confirmed before', async () => {
+    const { broker, dispatcher, outcomes, save, answer } = subject({ frameCommandsMax: 1 });
+    save('a', 3_000_000_000, 'answer');
+    await settleDown();
+    broker.decide('confirmed');
+    await settleDown();
+    broker.break(0);
+    dispatcher.noteRepliesLost();
+    save('b', 1);
+    dispatcher.notePublisherLost(
+      new BrokerError('BROKER_TOPOLOGY', 'message size is larger than allowed', { replyCode: 406 }),
+    );
+    await settleDown();
+    broker.up = true;
+    dispatcher.resume();
+    await settleDown();
+    while (broker.onItsWay > 0) broker.decide('confirmed');
+    await settleDown();
+    answer();
+    await settleDown();
+    expect(outcomes).toStrictEqual(
+      new Map([
+        [1, 'confirmed'],
+        [3_000_000_000, 'applied'],
+      ]),
+    );
+  });
+
+  test.each([
+    ['because the exchange is missing', 'BROKER_TOPOLOGY', 404, 'UNROUTABLE'],
+    ['because there is no right', 'BROKER_REFUSED', 403, 'BROKER_REFUSED'],
+  ] as const)('%s, fails for certain only what cannot have arrived', async (_, code, replyCode, certain) => {
+    const { broker, dispatcher, outcomes, save } = subject({ frameCommandsMax: 1, framesInFlightMax: 4 });
+    const breakOver = async (kept: number): Promise<void> => {
+      broker.break(kept);
+      dispatcher.notePublisherLost(new BrokerError(code, 'closed', { replyCode }));
+      await settleDown();
+      broker.up = true;
+      dispatcher.resume();
+      await settleDown();
+    };
+    save('a', 1);
+    save('b', 2);
+    await settleDown();
+    broker.decide('confirmed');
+    // The exchange goes while the second is confirmed, which is not heard.
+    await breakOver(1);
+    expect(outcomes.get(2)).toBe('UNAVAILABLE');
+    // It never was there on this channel.
+    save('c', 3);
+    await settleDown();
+    await breakOver(0);
+    expect(outcomes).toStrictEqual(
+      new Map([
+        [1, 'confirmed'],
+        [2, 'UNAVAILABLE'],
+        [3, certain],
+      ]),
+    );
+    // It was sent before, and that may have arrived.
+    save('d', 4);
+    await settleDown();
+    broker.break(1);
+    await settleDown();
+    broker.up = true;
+    dispatcher.resume();
+    await settleDown();
+    await breakOver(0);
+    expect(outcomes.get(4)).toBe('UNAVAILABLE');
+    expect(dispatcher.admission.sending.items).toBe(0);
   });
 
   test('after a loss, keeps the message id of what is sent again', async () => {

@@ -130,13 +130,22 @@ describe('a persisted write', () => {
     const object = { id: 'a', type: 'T', document: {}, version: 6 };
     await expect(client.save(object, { ...persisted, timeoutMs: 50 })).rejects.toMatchObject({
       code: 'TIMEOUT',
-      message: 'no answer within 50 ms',
+      message: 'no answer within 50 ms; it may still be applied',
       version: 6,
     });
     expect(client.stats()).toMatchObject({ awaitingItems: 0, awaitingBytes: 0 });
     worker.go();
     await eventually(() => failures.length === 1);
     expect(failures).toMatchObject([{ id: 'a', outcome: 'fenced', version: 5, epoch: 3 }]);
+  });
+
+  test('waits no longer than the client was told, unless the call says otherwise', async () => {
+    worker.hold();
+    const hasty = await installation.connect({ persistTimeoutMs: 50 });
+    const patient = hasty.save({ id: 'b', type: 'T', document: {} }, { ...persisted, timeoutMs: 60_000 });
+    await expect(hasty.delete('a', persisted)).rejects.toMatchObject({ code: 'TIMEOUT' });
+    worker.go();
+    await expect(patient).resolves.toMatchObject({ outcome: 'applied' });
   });
 
   test('in one frame with others has its own answer, and failures of the others are events', async () => {
@@ -227,6 +236,43 @@ describe('a failure that nobody waits for', () => {
     await client.save({ id: 'a', type: 'T', document: {}, ifVersion: 3 });
     await eventually(() => failures.length === 1);
     expect(failures).toMatchObject([{ id: 'a', outcome: 'conflict', code: 'UNAVAILABLE', version: 9 }]);
+  });
+
+  test.each([true, false])(
+    'is a save superseded by somebody else, whether the worker knows how to say only that: %s',
+    async (knowsUnapplied) => {
+      worker.knowsUnapplied = knowsUnapplied;
+      const failures = failuresOf(client);
+      const foreign = Date.now() * 1_000 + 60_000_000;
+      worker.objects.put('a', { version: foreign });
+      await client.save({ id: 'a', type: 'T', document: {} });
+      await eventually(() => failures.length === 1);
+      expect(failures).toMatchObject([
+        {
+          id: 'a',
+          outcome: 'conflict',
+          code: 'CONFLICT',
+          message: 'it was superseded by a version that this client did not issue',
+          version: foreign,
+        },
+      ]);
+      // It is known now. One that is superseded by our own is well.
+      const { version } = await client.save({ id: 'a', type: 'T', document: {} });
+      expect(version).toBe(foreign + 1);
+      await client.save({ id: 'a', type: 'T', document: {}, version: foreign - 1 });
+      await client.save({ id: 'b', type: 'T', document: {} }, persisted);
+      await client.load('a');
+      expect(worker.objects.get('a').version).toBe(version);
+      expect(failures).toHaveLength(1);
+    },
+  );
+
+  test('beside an awaited command is also a save superseded by somebody else', async () => {
+    const failures = failuresOf(client);
+    worker.objects.put('shard#0/a', { version: 2 ** 52 });
+    await Promise.all([client.save({ id: 'shard#0/a', type: 'T', document: {} }), client.load('shard#0/b')]);
+    expect(worker.frames).toHaveLength(1);
+    expect(failures).toMatchObject([{ id: 'shard#0/a', code: 'CONFLICT', version: 2 ** 52 }]);
   });
 
   test('of a whole frame has no id', async () => {

@@ -1,13 +1,23 @@
 /** Saves and deletes as they go over the wire, and what is refused before it does. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { connect } from '../../src/client/connect.ts';
 import { partitionOf } from '../../src/contract/partition.ts';
 import { eventually } from '../support/eventually.ts';
+import { later } from './calls.ts';
 import { openInstallation, PARTITIONS } from './installation.ts';
 
 const installation = await openInstallation();
+
+const silentLogger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
 
 /** Different ids that all belong into one partition. */
 function idsOfPartition(partition: number, count: number): string[] {
@@ -58,7 +68,7 @@ describe('a save', () => {
       replyTo: expect.stringMatching(
         new RegExp(`^${installation.names.prefix}\\.replies\\.object_node__-[0-9a-f]{16}$`),
       ) as string,
-      headers: { 'holdfast-reply': 'failures' },
+      headers: { 'holdfast-reply': 'unapplied' },
     });
     expect(Math.abs((frame.delivery.timestamp ?? 0) - Date.now() / 1_000)).toBeLessThan(60);
   });
@@ -148,6 +158,44 @@ describe('a save', () => {
     expect(await save({ ifVersion: wild + 100 })).toBe(wild + 101);
     await expect(client.save({ id: 'b', type: 'T', document: {} })).resolves.toMatchObject({
       version: expect.toSatisfy((version: number) => version < wild) as number,
+    });
+  });
+
+  test('of a version that was not sent raises no other', async () => {
+    const client = await installation.connect();
+    const { version } = await client.save({ id: 'a', type: 'T', document: {} });
+    const wild = { id: 'a', type: 'T', document: {}, version: 2 ** 52 };
+    const bad = { id: 'b', type: 'T', document: 'bad' };
+    await expect(client.saveMany([wild, bad])).rejects.toMatchObject({ name: 'ContractError' });
+    await expect(client.saveMany([{ ...wild, version: 5, ifVersion: 2 ** 52 }, bad])).rejects.toThrow(
+      'command 1',
+    );
+    const next = await client.save({ id: 'a', type: 'T', document: {} });
+    expect(next.version).toBeGreaterThan(version);
+    expect(next.version).toBeLessThan(2 ** 52);
+  });
+
+  test('of a released object no longer goes above a wild version', async () => {
+    const client = await installation.connect();
+    await client.save({ id: 'a', type: 'T', document: {}, version: 2 ** 52 });
+    await expect(client.save({ id: 'a', type: 'T', document: {} })).resolves.toMatchObject({
+      version: 2 ** 52 + 1,
+    });
+    expect(client.release('a')).toBe(false);
+    const { version } = await client.save({ id: 'a', type: 'T', document: {} });
+    expect(Math.abs(version / 1_000 - Date.now())).toBeLessThan(60_000);
+  });
+
+  test('of nothing, or until an unknown moment, is refused', async () => {
+    const client = await installation.connect();
+    const nothing = undefined as unknown as { id: string; type: string; document: object };
+    const refused = { name: 'ContractError', code: 'INVALID_COMMAND' };
+    await expect(client.save(nothing)).rejects.toMatchObject(refused);
+    await expect(client.delete(nothing)).rejects.toMatchObject(refused);
+    const until = { until: 'persistent' } as unknown as { until: 'persisted' };
+    await expect(client.delete('a', until)).rejects.toMatchObject({
+      ...refused,
+      message: 'until: is not "confirmed" or "persisted"',
     });
   });
 
@@ -269,17 +317,54 @@ describe('connecting', () => {
 
   test('waits for the broker if told to, until a signal ends that', async () => {
     const ending = new AbortController();
+    const warnings: string[] = [];
     const connecting = connect({
       url: 'amqp://127.0.0.1:1',
       node: 'n',
       waitForBroker: true,
       retryDelayMsMin: 5,
+      retryDelayMsMax: 5,
       signal: ending.signal,
+      logger: { ...silentLogger, warn: (_, message) => void warnings.push(message) },
     });
     await expect(Promise.race([connecting, delay(100, 'waiting')])).resolves.toBe('waiting');
     const reason = new Error('no longer');
     ending.abort(reason);
     await expect(connecting).rejects.toBe(reason);
+    // Once for some twenty attempts.
+    expect(warnings).toStrictEqual(['cannot connect to RabbitMQ; trying again']);
+  });
+
+  test('does not wait for a broker that refuses the user', async () => {
+    const url = new URL(installation.amqpUrl);
+    url.password = 'wrong';
+    await expect(
+      connect({ url: url.href, node: 'n', waitForBroker: true, logger: silentLogger }),
+    ).rejects.toMatchObject({ code: 'BROKER_REFUSED' });
+  });
+
+  test('leaves no socket behind when it is given up', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket.resume())).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const ending = new AbortController();
+    const { port } = silent.address() as AddressInfo;
+    const url = `amqp://127.0.0.1:${port}`;
+    const connecting = later(connect({ url, node: 'n', signal: ending.signal, connectTimeoutMs: 600_000 }));
+    await eventually(() => sockets.length === 1);
+    ending.abort(new Error('no longer'));
+    await expect(connecting).rejects.toThrow('no longer');
+    await eventually(() => sockets[0]?.destroyed === true);
+    silent.close();
+  });
+
+  test('says in its counters why there is no connection', async () => {
+    const { client, proxy } = await installation.connectThroughProxy({ connectTimeoutMs: 50 });
+    expect(client.stats()).toMatchObject({ connected: true, lastError: undefined });
+    proxy.silence();
+    proxy.cut();
+    await eventually(() => client.stats().lastError?.message.includes('TIMEDOUT') === true);
+    expect(client.stats()).toMatchObject({ connected: false, lastError: { code: 'BROKER_UNAVAILABLE' } });
   });
 
   test('names every option that is wrong', async () => {

@@ -14,6 +14,7 @@ import {
   REPLY_LAST_HEADER,
   REPLY_MODE_FAILURES,
   REPLY_MODE_HEADER,
+  REPLY_MODE_UNAPPLIED,
   REPLY_PART_HEADER,
 } from '../../src/contract/names.ts';
 import { encodeReply, isFailure, type ReplyItem } from '../../src/contract/reply.ts';
@@ -44,6 +45,8 @@ export class ScriptedWorker {
   script: ((arrival: Arrival) => ReplyItem | undefined) | undefined;
   /** What to reply to a whole frame instead, in parts; no parts at all is silence. */
   replyWith: ((frame: ArrivedFrame, items: ReplyItem[]) => Buffer[]) | undefined;
+  /** Whether it knows that value of `holdfast-reply`; one that does not answers everything. */
+  knowsUnapplied = true;
   readonly #connection: BrokerConnection;
   readonly #replies: ReplyPublisher;
   readonly #consumers: QueueConsumer[];
@@ -128,9 +131,13 @@ export class ScriptedWorker {
   #answer(frame: ArrivedFrame): void {
     const items = frame.arrivals.flatMap((arrival) => this.#decide(arrival));
     const { replyTo, correlationId, headers } = frame.delivery;
-    const failuresOnly = headers[REPLY_MODE_HEADER] === REPLY_MODE_FAILURES;
-    const wanted = failuresOnly ? items.filter(({ line }) => isFailure(line.outcome)) : items;
-    if (replyTo === undefined || (failuresOnly && wanted.length === 0)) return;
+    const mode = this.knowsUnapplied ? headers[REPLY_MODE_HEADER] : undefined;
+    const isWanted = ({ line }: ReplyItem): boolean =>
+      (mode !== REPLY_MODE_FAILURES && mode !== REPLY_MODE_UNAPPLIED) ||
+      isFailure(line.outcome) ||
+      (mode === REPLY_MODE_UNAPPLIED && line.outcome === 'superseded');
+    const wanted = items.filter(isWanted);
+    if (replyTo === undefined || (mode !== undefined && wanted.length === 0)) return;
     const parts = this.replyWith === undefined ? encodeReply(wanted) : this.replyWith(frame, wanted);
     for (const [part, body] of parts.entries()) {
       void this.send(replyTo, body, {

@@ -6,6 +6,7 @@ import { callForMany } from '../../src/client/call.ts';
 import { readClientOptions } from '../../src/client/client-options.ts';
 import { correlationId, readCorrelationId } from '../../src/client/correlation.ts';
 import { Fifo } from '../../src/client/fifo.ts';
+import { HighestVersions } from '../../src/client/highest-versions.ts';
 import { IssuedVersions } from '../../src/client/issued-versions.ts';
 import { detachLines, joinLines, LineBuffer } from '../../src/client/line-buffer.ts';
 import { ReplyAssembly } from '../../src/client/reply-assembly.ts';
@@ -94,6 +95,32 @@ describe('the versions that were issued', () => {
     ]);
     expect(issued.has('a', 199_995)).toBe(false);
     expect(issued.has('a', 300_000)).toBe(false);
+  });
+});
+
+describe('the highest versions', () => {
+  test('never take a version that was issued for a foreign one, however much was forgotten', () => {
+    const writes = fc.array(fc.record({ id: fc.constantFrom('a', 'b', 'c', 'd'), version: fc.nat(30) }));
+    fc.assert(
+      fc.property(writes, fc.integer({ min: 1, max: 4 }), (all, objectsMax) => {
+        const highest = new HighestVersions(objectsMax);
+        for (const [count, { id, version }] of all.entries()) {
+          highest.note(id, version);
+          for (const earlier of all.slice(0, count + 1)) {
+            expect(highest.isForeign(earlier.id, earlier.version)).toBe(false);
+          }
+        }
+      }),
+    );
+  });
+
+  test('know a newer version of somebody else, while the object was written lately and afterwards', () => {
+    const highest = new HighestVersions(2);
+    expect(highest.isForeign('a', 1)).toBe(true);
+    highest.note('a', 10);
+    expect([highest.isForeign('a', 10), highest.isForeign('a', 11)]).toStrictEqual([false, true]);
+    for (let version = 11; version < 30; version += 1) highest.note(`${version}`, version);
+    expect([highest.isForeign('a', 20), highest.isForeign('a', 100)]).toStrictEqual([false, true]);
   });
 });
 
@@ -234,6 +261,8 @@ test('the options have the defaults that their documentation says, and hold thei
     connectTimeoutMs: 10_000,
     confirmTimeoutMs: 60_000,
     loadTimeoutMs: 30_000,
+    persistTimeoutMs: 60_000,
+    types: new Map(),
     drainTimeoutMs: 10_000,
     retryDelayMsMin: 100,
     retryDelayMsMax: 5_000,

@@ -10,6 +10,7 @@ import {
   REPLY_LAST_HEADER,
   REPLY_MODE_FAILURES,
   REPLY_MODE_HEADER,
+  REPLY_MODE_UNAPPLIED,
   REPLY_PART_HEADER,
   routingKey,
 } from '../../src/contract/names.ts';
@@ -64,12 +65,12 @@ describe('the names of an installation', () => {
       'holdfast.replies.v1',
       'application/x-ndjson',
     ]);
-    expect([REPLY_MODE_HEADER, REPLY_MODE_FAILURES, REPLY_PART_HEADER, REPLY_LAST_HEADER]).toStrictEqual([
+    expect([REPLY_MODE_HEADER, REPLY_MODE_FAILURES, REPLY_MODE_UNAPPLIED]).toStrictEqual([
       'holdfast-reply',
       'failures',
-      'holdfast-part',
-      'holdfast-last',
+      'unapplied',
     ]);
+    expect([REPLY_PART_HEADER, REPLY_LAST_HEADER]).toStrictEqual(['holdfast-part', 'holdfast-last']);
   });
 });
 

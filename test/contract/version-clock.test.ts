@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { monotonicNowUs, VersionClock } from '../../src/contract/version-clock.ts';
+import { monotonicClock, VersionClock } from '../../src/contract/version-clock.ts';
 
 /** A clock that stands where the test puts it. */
 function clockAt(start: number) {
@@ -76,6 +76,15 @@ describe('the versions of one object', () => {
     expect(clock.next('a')).toBe(5_002);
     time.now = 6_000;
     expect(clock.next('a')).toBe(6_000);
+  });
+
+  test('do not run ahead any longer once the object is forgotten', () => {
+    const { clock } = clockAt(1_000);
+    clock.observe('a', 2 ** 52);
+    clock.observe('b', 5_000);
+    expect(clock.aheadOf('a')).toBe(2 ** 52);
+    clock.forget('a');
+    expect([clock.aheadOf('a'), clock.next('a'), clock.next('b')]).toStrictEqual([undefined, 1_000, 5_001]);
   });
 
   test('do not go back for an older version that is learnt late', () => {
@@ -182,12 +191,26 @@ describe('the memory of a version clock', () => {
 
 describe('the time in microseconds', () => {
   test('is a whole number that reads as a time and never steps back', () => {
+    const nowUs = monotonicClock();
     let last = 0;
     for (let reading = 0; reading < 10_000; reading += 1) {
-      const now = monotonicNowUs();
-      expect(Number.isSafeInteger(now) && now >= last).toBe(true);
+      const now = nowUs();
+      expect(Number.isSafeInteger(now) && now > last).toBe(true);
       last = now;
     }
     expect(new Date(last / 1_000).getUTCFullYear()).toBeGreaterThanOrEqual(2024);
+  });
+
+  test('follows a clock that was wrong at the start, and counts on while it is set back', () => {
+    let wallMs = 1_000_000;
+    const nowUs = monotonicClock(() => wallMs);
+    expect(Math.floor(nowUs() / 1_000)).toBe(1_000_000);
+    wallMs = 1_700_000_000_000;
+    const right = nowUs();
+    expect(Math.floor(right / 1_000)).toBe(1_700_000_000_000);
+    wallMs -= 3_600_000;
+    expect([nowUs(), nowUs()]).toStrictEqual([right + 1, right + 2]);
+    wallMs += 3_600_001;
+    expect(Math.floor(nowUs() / 1_000)).toBe(1_700_000_000_001);
   });
 });

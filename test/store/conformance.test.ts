@@ -180,6 +180,11 @@ describe.each(stores)('%s', (name, open) => {
     const rest = await session.list({ type, after: expected[3], limit: 4, documents: false });
     expect(rest.map(({ id }) => id)).toEqual(expected.slice(4));
     expect(rest[0]?.document).toBeUndefined();
+    // At least one, and then as many as there is room for.
+    const bounded = { type, after: undefined, limit: 4, documents: true };
+    expect(await session.list({ ...bounded, storedBytesMax: 1 })).toEqual(first.slice(0, 1));
+    expect(await session.list({ ...bounded, storedBytesMax: 1_000_000 })).toEqual(first);
+    expect(await session.list({ ...bounded, documents: false, storedBytesMax: 1 })).toHaveLength(4);
   });
 
   it('reads nothing for nothing', async () => {

@@ -101,13 +101,24 @@ class FakeSession implements WriteSession {
     return wanted.map(({ id, document }) => loaded(id, this.#store.tables, document));
   }
 
-  async list({ type, after = '', limit, documents }: ListWanted): Promise<LoadedObject[]> {
-    return [...this.#store.tables.rows]
+  async list({
+    type,
+    after = '',
+    limit,
+    documents,
+    storedBytesMax = Infinity,
+  }: ListWanted): Promise<LoadedObject[]> {
+    const page = [...this.#store.tables.rows]
       .filter(([id, row]) => row.type === type && bytes(id).compare(bytes(after)) > 0)
       .map(([id]) => id)
       .toSorted((a, b) => bytes(a).compare(bytes(b)))
       .slice(0, limit)
       .map((id) => loaded(id, this.#store.tables, documents));
+    let bytesLeft = storedBytesMax;
+    return page.filter(({ document = '' }, index) => {
+      bytesLeft -= document.length;
+      return index === 0 || bytesLeft >= 0;
+    });
   }
 
   async probe(): Promise<void> {}

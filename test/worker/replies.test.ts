@@ -37,6 +37,7 @@ beforeEach(() => {
 });
 
 const FAILURES = { headers: { 'holdfast-reply': 'failures' } };
+const UNAPPLIED = { headers: { 'holdfast-reply': 'unapplied' } };
 const MIB = 1_048_576;
 
 /** Sends a frame and waits until it is settled: what comes behind it in its partition was answered. */
@@ -108,6 +109,32 @@ describe('with holdfast-reply: failures', () => {
       { id: d, outcome: 'rejected', code: 'INVALID_COMMAND' },
       { id: d, outcome: 'absent' },
     ]);
+  });
+
+  it('with unapplied, what somebody else superseded is answered too, and what the frame itself did is not', async () => {
+    const [a = '', b = '', c = '', d = ''] = ids;
+    await publisher.request(save({ id: a, version: 5 }) + remove({ id: d, version: 5 }));
+    const frame =
+      save({ id: a, version: 4 }) +
+      save({ id: b, version: 2 }) +
+      save({ id: b, version: 1 }) +
+      // Superseded by a version of the frame that is itself superseded later.
+      save({ id: c, version: 2 }) +
+      load({ id: c, claim: randomUUID() }) +
+      save({ id: c, version: 1, epoch: 1 }) +
+      save({ id: c, version: 3, epoch: 1 }) +
+      save({ id: d, version: 4 });
+    const reply = await publisher.request(frame, UNAPPLIED);
+    expect(reply.lines).toMatchObject([
+      { id: a, outcome: 'superseded', version: 5 },
+      { id: c, outcome: 'found', version: 3 },
+      {},
+      { id: d, outcome: 'superseded', version: 5 },
+    ]);
+    const again = await publisher.request(save({ id: b, version: 1 }), UNAPPLIED);
+    expect(again.lines).toMatchObject([{ id: b, outcome: 'superseded', version: 2 }]);
+    const failures = await publisher.request(save({ id: b, version: 1 }) + load({ id: b }), FAILURES);
+    expect(failures.lines).toMatchObject([{ id: b, outcome: 'found' }, {}]);
   });
 
   it('another value of the header means nothing: all is answered', async () => {

@@ -4,9 +4,10 @@ import { HoldfastError } from '../../contract/errors.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { commandFaultText, isGeneral } from '../command-failure.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
-import { choice, seconds, wholeNumber } from '../flag-values.ts';
+import { choice, millisecondsOf, seconds, wholeNumber } from '../flag-values.ts';
 import { objectIds } from '../object-ids.ts';
 import { type Client, withClient } from '../open-client.ts';
+import { abortAtSignal, STOPPING } from '../signals.ts';
 
 interface DeleteFlags {
   readonly version?: number;
@@ -24,7 +25,8 @@ export const DELETE: CommandDefinition<DeleteFlags> = {
   description:
     'Deletes objects through the workers, and prints what became of each. An object stays deleted: its version and ' +
     'epoch are kept, so that older saves cannot bring it back. An object that is not there is deleted all the same. ' +
-    'The version is the time in microseconds unless --version says another; a newer state is not deleted.',
+    'The version is the time in microseconds unless --version says another; a newer state is not deleted. Ctrl-C stops ' +
+    'reading and finishes what was begun.',
   positional: {
     syntax: '[id...]',
     meaning: 'ids of objects; - reads them from standard input, one per line',
@@ -34,7 +36,7 @@ export const DELETE: CommandDefinition<DeleteFlags> = {
     ['holdfast delete user-123 --if-version 1763894400000001', 'only if nobody wrote it since'],
     ['holdfast list Session --all | holdfast delete -', 'every object of a type'],
   ],
-  exits: ['badInput', 'unavailable'],
+  exits: ['badInput', 'unavailable', 'unfinished'],
   shown: { names: ['amqpUrl', 'prefix', 'partitions'] },
   json: 'choice',
   configure: (command) => {
@@ -54,16 +56,24 @@ export const DELETE: CommandDefinition<DeleteFlags> = {
 };
 
 async function runDelete(context: Context, values: readonly string[]): Promise<ExitCode> {
-  const ids = objectIds(values);
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const ids = objectIds(values, signal);
   let failed = 0;
   let batch = await ids.next();
-  await withClient(context, async (client) => {
-    while (batch.done !== true) {
-      failed += await deleteBatch(context, client, batch.value);
-      batch = await ids.next();
+  return await withClient(context, async (client) => {
+    const removeHandlers = abortAtSignal(stopping, () => context.output.note(STOPPING));
+    try {
+      while (batch.done !== true && !signal.aborted) {
+        failed += await deleteBatch(context, client, batch.value);
+        if (!signal.aborted) batch = await ids.next();
+      }
+    } finally {
+      removeHandlers();
     }
+    if (signal.aborted) return EXIT_CODES.unfinished;
+    return failed > 0 ? EXIT_CODES.badInput : EXIT_CODES.ok;
   });
-  return failed > 0 ? EXIT_CODES.badInput : EXIT_CODES.ok;
 }
 
 /** Returns how many were not deleted. @throws what would fail for every id. */
@@ -74,7 +84,9 @@ async function deleteBatch(
 ): Promise<number> {
   const { version, ifVersion, epoch, until, timeout } = flags;
   const settled = await Promise.allSettled(
-    ids.map((id) => client.delete({ id, version, ifVersion, epoch }, { until, timeoutMs: timeout * 1_000 })),
+    ids.map((id) =>
+      client.delete({ id, version, ifVersion, epoch }, { until, timeoutMs: millisecondsOf(timeout) }),
+    ),
   );
   const general = settled.find((each) => each.status === 'rejected' && isGeneral(each.reason));
   let failed = 0;

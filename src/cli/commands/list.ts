@@ -4,7 +4,7 @@ import { HoldfastError } from '../../contract/errors.ts';
 import { LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from '../../contract/limits.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
-import { seconds, wholeNumber } from '../flag-values.ts';
+import { millisecondsOf, seconds, wholeNumber } from '../flag-values.ts';
 import { objectLine } from '../object-line.ts';
 import { type Client, withClient } from '../open-client.ts';
 
@@ -56,8 +56,8 @@ async function runList(
   const { flags, output } = context;
   const documents = flags.documents === true;
   const limit = flags.limit ?? (flags.all === true ? Number.POSITIVE_INFINITY : LIST_LIMIT_DEFAULT);
-  const more = await withClient(context, async (client) => {
-    const pages = new Pages(client, type, documents, flags.timeout * 1_000);
+  return await withClient(context, async (client) => {
+    const pages = new Pages(client, type, documents, millisecondsOf(flags.timeout));
     let { after } = flags;
     let left = limit;
     for (;;) {
@@ -65,14 +65,12 @@ async function runList(
       await output.print(...page.objects.map(objectLine));
       left -= page.objects.length;
       after = page.objects.at(-1)?.id ?? after;
-      if (!page.more || output.closed) return undefined;
-      if (left <= 0) return after;
+      if (!page.more || output.closed) return EXIT_CODES.ok;
+      if (left > 0) continue;
+      output.note(`holdfast: there may be more; go on with --after ${JSON.stringify(after)}, or take --all`);
+      return EXIT_CODES.ok;
     }
   });
-  if (more !== undefined) {
-    output.note(`holdfast: there may be more; go on with --after ${JSON.stringify(more)}, or take --all`);
-  }
-  return EXIT_CODES.ok;
 }
 
 /** Asks for pages, of fewer objects once a page was larger than the client holds. */

@@ -4,11 +4,12 @@ import { HoldfastError } from '../../contract/errors.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { commandFaultText, isGeneral } from '../command-failure.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
-import { seconds } from '../flag-values.ts';
+import { millisecondsOf, seconds } from '../flag-values.ts';
 import { plural } from '../number-text.ts';
 import { objectIds } from '../object-ids.ts';
 import { objectLine } from '../object-line.ts';
 import { type Client, withClient } from '../open-client.ts';
+import { abortAtSignal, STOPPING } from '../signals.ts';
 
 interface LoadFlags {
   readonly committed?: boolean;
@@ -37,7 +38,7 @@ export const LOAD: CommandDefinition<LoadFlags> = {
       'every object of a type, with documents',
     ],
   ],
-  exits: ['badInput', 'unavailable', 'outputFailed'],
+  exits: ['badInput', 'unavailable', 'outputFailed', 'unfinished'],
   shown: { names: ['amqpUrl', 'prefix', 'partitions'] },
   json: 'always',
   configure: (command) => {
@@ -51,22 +52,30 @@ export const LOAD: CommandDefinition<LoadFlags> = {
 
 async function runLoad(context: Context, values: readonly string[]): Promise<ExitCode> {
   const { output } = context;
-  const ids = objectIds(values);
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const ids = objectIds(values, signal);
   let absent = 0;
   let failed = 0;
   // The first batch is read before connecting: a wrong id is then told at once.
   let batch = await ids.next();
-  await withClient(context, async (client) => {
-    while (batch.done !== true && !output.closed) {
-      const results = await loadBatch(context, client, batch.value);
-      await output.print(...results.filter((result) => result !== undefined).map(objectLine));
-      absent += results.filter((result) => result?.found === false).length;
-      failed += results.filter((result) => result === undefined).length;
-      batch = await ids.next();
+  return await withClient(context, async (client) => {
+    const removeHandlers = abortAtSignal(stopping, () => output.note(STOPPING));
+    try {
+      while (batch.done !== true && !output.closed && !signal.aborted) {
+        const results = await loadBatch(context, client, batch.value);
+        await output.print(...results.filter((result) => result !== undefined).map(objectLine));
+        absent += results.filter((result) => result?.found === false).length;
+        failed += results.filter((result) => result === undefined).length;
+        if (!signal.aborted) batch = await ids.next();
+      }
+    } finally {
+      removeHandlers();
     }
+    if (absent > 0) output.note(`holdfast: ${plural(absent, 'object is', 'objects are')} absent`);
+    if (signal.aborted) return EXIT_CODES.unfinished;
+    return absent + failed > 0 ? EXIT_CODES.badInput : EXIT_CODES.ok;
   });
-  if (absent > 0) output.note(`holdfast: ${plural(absent, 'object is', 'objects are')} absent`);
-  return absent + failed > 0 ? EXIT_CODES.badInput : EXIT_CODES.ok;
 }
 
 /** One result for each id; `undefined` where the load failed, which is told. @throws what would fail for every id. */
@@ -80,7 +89,7 @@ async function loadBatch(
     return await client.loadMany(ids, {
       consistency: flags.committed === true ? 'committed' : 'ordered',
       document: flags.document,
-      timeoutMs: flags.timeout * 1_000,
+      timeoutMs: millisecondsOf(flags.timeout),
     });
   } catch (error) {
     if (!(error instanceof PartialFailureError)) throw error;

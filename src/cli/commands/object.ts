@@ -32,7 +32,8 @@ export const OBJECT: CommandDefinition<ObjectFlags> = {
     '--reset is for an object whose version was set far ahead of time by mistake, so that every new save is superseded. ' +
     'It gives the stored state a version of now, under the lock that every writer takes; type, document and epoch stay. ' +
     'Commands that are still on their way with a version between the new and the old one will be applied. Object nodes ' +
-    'that have the object in memory know the old version and will use it again: let them drop the object first.',
+    'that have the object in memory know the old version and will use it again: let them drop the object first, with ' +
+    'client.release(id).',
   positional: { syntax: '<id>', meaning: 'id of the object' },
   examples: [
     ['holdfast object user-123', 'version, epoch, claims, partition'],

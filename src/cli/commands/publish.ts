@@ -4,8 +4,8 @@ import { identifierFault } from '../../contract/identifier.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
 import { messageOf, usageFailure } from '../command-failure.ts';
 import type { ExitCode } from '../exit-code.ts';
-import { choice, seconds, wholeNumber } from '../flag-values.ts';
-import { type Client, openClient } from '../open-client.ts';
+import { choice, millisecondsOf, seconds, wholeNumber } from '../flag-values.ts';
+import { type Client, openClient, subjectOf } from '../open-client.ts';
 import type { Output } from '../output.ts';
 import { Progress } from '../progress.ts';
 import { IdTemplate } from '../publish/id-template.ts';
@@ -14,7 +14,7 @@ import { type Publish, PublishRun } from '../publish/publish-run.ts';
 import { printSummary, type SummaryFlags } from '../publish/publish-summary.ts';
 import { RecordReader } from '../publish/record-reader.ts';
 import { ACTION_BYTES_MAX } from '../publish/wire-action.ts';
-import { onEndSignal } from '../signals.ts';
+import { onEndSignal, STOPPING } from '../signals.ts';
 
 interface PublishFlags extends SummaryFlags {
   readonly type?: string;
@@ -30,9 +30,9 @@ export const PUBLISH: CommandDefinition<PublishFlags> = {
   name: 'publish',
   summary: 'send a file of objects, of any size',
   description:
-    'Streams a file to the workers. Two forms are read, told apart line by line: the wire form, an action line ' +
-    '{"save":{"id":"…","type":"…"}} with its document on the next line or {"delete":{"id":"…"}}; and plain documents, ' +
-    'one JSON object per line or all in one JSON array, whose type and id are said by --type and --id. Documents are ' +
+    'Streams a file to the workers. Two forms are read: the wire form, an action line ' +
+    '{"save":{"id":"…","type":"…"}} with its document on the next line or {"delete":{"id":"…"}}; and, with --type and ' +
+    '--id, plain documents, one JSON object per line or all in one JSON array: then no line is a command. Documents are ' +
     'sent byte for byte. Where a command has no version, it gets the time in microseconds. Bad lines are named and ' +
     'left out, the others are sent. Ctrl-C stops reading and finishes what was begun.',
   positional: { syntax: '<file>', meaning: 'file to read, or - for standard input' },
@@ -81,7 +81,12 @@ async function runPublish(context: Context, [file = '-']: readonly string[]): Pr
   });
   const input = await openInput(file);
   const stopping = new AbortController();
-  const client = flags.dryRun === true ? undefined : await openClient(context);
+  const client =
+    flags.dryRun === true
+      ? undefined
+      : await openClient(context, ({ id, message, code }) =>
+          run.noteFailure(subjectOf(id), `${message} (${code})`),
+        );
   const run = new PublishRun({
     input,
     reader,
@@ -92,7 +97,7 @@ async function runPublish(context: Context, [file = '-']: readonly string[]): Pr
     badMax: flags.maxErrors,
     signal: stopping.signal,
   });
-  if (client !== undefined) tellOf(client, run, output);
+  if (client !== undefined) tellOf(client, output);
   const startedAt = performance.now();
   let abandoned = false;
   try {
@@ -107,11 +112,8 @@ async function runPublish(context: Context, [file = '-']: readonly string[]): Pr
   });
 }
 
-/** Tells what happens to the connection, and counts what fails after it had been confirmed. */
-function tellOf(client: Client, run: PublishRun, output: Output): void {
-  client.on('failure', ({ id, message, code }) => {
-    run.noteFailure(id === undefined ? 'a frame' : JSON.stringify(id), `${message} (${code})`);
-  });
+/** Tells what happens to the connection. */
+function tellOf(client: Client, output: Output): void {
   client.on('disconnected', (error) => {
     output.note(`the connection to RabbitMQ is lost, trying again: ${messageOf(error)}`);
   });
@@ -134,7 +136,7 @@ function plainForm({ type, id }: PublishFlags): { type: string; id: IdTemplate }
 }
 
 function publishWith(client: Client, { until, timeout }: PublishFlags): Publish {
-  const options = { until, timeoutMs: timeout * 1_000 };
+  const options = { until, timeoutMs: millisecondsOf(timeout) };
   return async (record) => {
     const { id, version, epoch, ifVersion } = record;
     const write = { id, version, epoch, ifVersion };
@@ -158,12 +160,12 @@ async function runToEnd(
     bytes: tally.bytes,
     bytesTotal,
     done: tally.saves + tally.deletes,
-    wrong: tally.bad + tally.failed,
+    wrong: tally.bad + tally.failed + tally.unknown,
   }));
   const abandoning = new AbortController();
   const removeHandlers = onEndSignal((count) => {
     stopping.abort();
-    if (count === 1) output.note('stopping: what was begun is finished; again to leave at once');
+    if (count === 1) output.note(STOPPING);
     else abandoning.abort();
   });
   progress.start();

@@ -50,6 +50,7 @@ export const WORKER: CommandDefinition<WorkerFlags> = {
     ],
   },
   json: 'never',
+  holdsSignals: true,
   configure: (command) => {
     command
       .option('--no-migrate', 'do not migrate; end if the schema is not up to date')
@@ -97,6 +98,8 @@ async function runWorker(context: CommandContext<WorkerFlags>): Promise<ExitCode
 /** @throws whatever keeps the worker from starting, unless it was told to end meanwhile. */
 async function untilEnd(worker: Worker, ending: Ending): Promise<ExitCode> {
   try {
+    // Told to end while it was loaded.
+    if (ending.begun) return await ending.reached;
     return await Promise.race([ending.reached, worker.start().then(() => ending.reached)]);
   } catch (error) {
     if (ending.begun) return await ending.reached;

@@ -22,7 +22,7 @@ export class ArraySplitter implements Splitter {
   fault: string | undefined;
   readonly #bytesMax: number;
   #state: State = 'before';
-  #line = 1;
+  #line: number;
   #element = 0;
   /** Of the element that is being read. */
   #startLine = 1;
@@ -33,9 +33,13 @@ export class ArraySplitter implements Splitter {
   #parts: Buffer[] = [];
   #partsLength = 0;
 
-  /** @param bytesMax longest element that is kept. */
-  constructor(bytesMax: number) {
+  /**
+   * @param bytesMax longest element that is kept.
+   * @param line the number of the line that it begins in.
+   */
+  constructor(bytesMax: number, line = 1) {
     this.#bytesMax = bytesMax;
+    this.#line = line;
   }
 
   push(chunk: Buffer): Piece[] {

@@ -16,6 +16,11 @@ export class LineSplitter implements Splitter {
     this.#bytesMax = bytesMax;
   }
 
+  /** Number of the line that is being read, from 1. */
+  get line(): number {
+    return this.#line;
+  }
+
   push(chunk: Buffer): Piece[] {
     const pieces: Piece[] = [];
     let from = 0;

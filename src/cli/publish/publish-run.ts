@@ -38,8 +38,10 @@ export interface Tally {
   deletes: number;
   /** Lines that cannot be published. */
   bad: number;
-  /** Commands that were refused, or whose fate is unknown. */
+  /** Commands that were refused. */
   failed: number;
+  /** Commands of which nobody can say whether they were applied, or will be. */
+  unknown: number;
 }
 
 /** Commands on their way. Far more than one frame for each of 64 partitions needs, and still little memory. */
@@ -57,22 +59,29 @@ const GENERAL_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'BROKER_TOPOLOGY',
 ]);
 
+/** Codes behind which a command may have been applied, or may be later. */
+const UNKNOWN_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['TIMEOUT', 'UNAVAILABLE']);
+
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const OPEN_BRACKET = 0x5b;
+const WHITE_SPACE = Buffer.from(' \t\r\n');
 
 export class PublishRun {
-  readonly tally: Tally = { bytes: 0, saves: 0, deletes: 0, bad: 0, failed: 0 };
+  readonly tally: Tally = { bytes: 0, saves: 0, deletes: 0, bad: 0, failed: 0, unknown: 0 };
   /** Why nothing more of the input was read, if it was not read to its end. */
   inputFault: string | undefined;
   /** An error that every further command would meet as well. */
   generalError: HoldfastError | undefined;
   readonly #options: PublishRunOptions;
   readonly #window = new Window(WINDOW_COMMANDS_MAX, WINDOW_BYTES_MAX);
+  /** Until it is known what is cut, and where it turns out to be lines. */
+  readonly #lines: LineSplitter;
   #splitter: Splitter | undefined;
   #tooManyBad = false;
 
   constructor(options: PublishRunOptions) {
     this.#options = options;
+    this.#lines = new LineSplitter(options.pieceBytesMax);
   }
 
   /** Resolves when everything that was begun is finished. @throws CommandFailure if the input cannot be used at all. */
@@ -104,7 +113,7 @@ export class PublishRun {
         await this.#readChunk(chunk as Buffer);
         if (this.#stopped || this.inputFault !== undefined) return;
       }
-      await this.#take(this.#splitter?.end() ?? []);
+      await this.#take((this.#splitter ?? this.#lines).end());
       for (const record of reader.end()) this.#begin(record);
       this.inputFault = this.#splitter?.fault;
     } catch (error) {
@@ -122,16 +131,17 @@ export class PublishRun {
     this.tally.bytes += chunk.length;
     const content = isFirst && chunk.subarray(0, 3).equals(BYTE_ORDER_MARK) ? chunk.subarray(3) : chunk;
     this.#splitter ??= this.#chooseSplitter(content);
-    if (this.#splitter === undefined) return;
-    await this.#take(this.#splitter.push(content));
-    this.inputFault = this.#splitter.fault;
+    const splitter = this.#splitter ?? this.#lines;
+    await this.#take(splitter.push(content));
+    this.inputFault = splitter.fault;
   }
 
-  /** By the first byte that is not white space; lines of white space before it stay counted as lines. */
-  #chooseSplitter(chunk: Buffer): Splitter {
-    const { pieceBytesMax } = this.#options;
-    const first = chunk.find((byte) => byte > 0x20);
-    return first === OPEN_BRACKET ? new ArraySplitter(pieceBytesMax) : new LineSplitter(pieceBytesMax);
+  /** By the first byte that is not white space, in whatever chunk that is; what is before it counts as lines. */
+  #chooseSplitter(chunk: Buffer): Splitter | undefined {
+    const first = chunk.find((byte) => !WHITE_SPACE.includes(byte));
+    if (first === undefined) return undefined;
+    if (first !== OPEN_BRACKET) return this.#lines;
+    return new ArraySplitter(this.#options.pieceBytesMax, this.#lines.line);
   }
 
   async #take(pieces: readonly Piece[]): Promise<void> {
@@ -162,18 +172,21 @@ export class PublishRun {
   }
 
   #fail(record: (SaveRecord | DeleteRecord) & Place, error: unknown): void {
-    this.tally.failed += 1;
     if (!(error instanceof HoldfastError)) throw error;
+    const isUnknown = UNKNOWN_CODES.has(error.code);
+    this.tally[isUnknown ? 'unknown' : 'failed'] += 1;
+    const what = isUnknown ? 'fate unknown, may be applied later' : 'not published';
     if (GENERAL_CODES.has(error.code)) {
       // The others on their way meet the same; one line says it all.
       if (this.generalError === undefined) {
         this.generalError = error;
-        this.#options.output.note(`${placeText(record)}: not published, and nothing behind is read any more`);
+        this.#options.output.note(`${placeText(record)}: ${what}; nothing behind is read any more`);
       }
       return;
     }
+    const fault = `${isUnknown ? what : 'failed'}: ${commandFaultText(error)}`;
     this.#options.output.note(
-      `${placeText(record)}: ${record.kind} of ${JSON.stringify(record.id)} failed: ${commandFaultText(error)}`,
+      `${placeText(record)}: ${record.kind} of ${JSON.stringify(record.id)} ${fault}`,
     );
   }
 }

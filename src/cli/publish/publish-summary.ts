@@ -22,7 +22,7 @@ export async function printSummary(
   { durationMs, interrupted }: Course,
 ): Promise<ExitCode> {
   const dryRun = flags.dryRun === true;
-  const { saves, deletes, bad, failed, bytes } = tally;
+  const { saves, deletes, bad, failed, unknown, bytes } = tally;
   if (json) {
     const secondsTaken = Math.round(durationMs) / 1_000;
     const published = dryRun ? 0 : saves + deletes;
@@ -32,6 +32,7 @@ export async function printSummary(
       deletes,
       bad,
       failed,
+      unknown,
       bytes,
       seconds: secondsTaken,
       until: flags.until,
@@ -42,7 +43,8 @@ export async function printSummary(
     await output.print(
       `${interrupted ? 'interrupted: ' : ''}${dryRun ? 'checked' : 'published'} ${doneText(tally)} in ` +
         `${durationText(durationMs)} (${rateText(saves + deletes, durationMs)}), ${plural(bad, 'bad line')}, ` +
-        (dryRun ? 'nothing was sent' : `${countText(failed)} failed`),
+        (dryRun ? 'nothing was sent' : `${countText(failed)} failed`) +
+        (unknown > 0 ? `, ${countText(unknown)} of unknown fate` : ''),
     );
   }
   if (interrupted) return EXIT_CODES.unfinished;
@@ -51,7 +53,7 @@ export async function printSummary(
     const advice = 'What stands before was handled; correct the rest and publish again';
     throw new CommandFailure(EXIT_CODES.badInput, inputFault, advice);
   }
-  return bad + failed > 0 ? EXIT_CODES.badInput : EXIT_CODES.ok;
+  return bad + failed + unknown > 0 ? EXIT_CODES.badInput : EXIT_CODES.ok;
 }
 
 /** `147,043 objects`, or with deletes `147,000 objects and 43 deletes`. */

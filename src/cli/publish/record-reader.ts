@@ -1,7 +1,7 @@
 /**
- * Pieces of input to commands. Two forms, told apart line by line: the wire form (an action line and, for a save, its
- * document behind it) and plain documents, whose type and id come from the command line. What a worker would reject is
- * found here, where the line is still known.
+ * Pieces of input to commands. Two forms: the wire form (an action line and, for a save, its document behind it) and
+ * plain documents, whose type and id come from the command line; where these are given, every line is one. What a worker
+ * would reject is found here, where the line is still known.
  */
 import { isUtf8 } from 'node:buffer';
 import { documentFault } from '../../contract/document.ts';
@@ -12,6 +12,10 @@ import type { IdTemplate } from './id-template.ts';
 import { type Piece, type Place, placeText } from './piece.ts';
 import type { BadRecord, InputRecord } from './record.ts';
 import { type InputCommand, looksLikeAction, readWireAction, type WireAction } from './wire-action.ts';
+
+const SPACE = 0x20;
+const TAB = 0x09;
+const CARRIAGE_RETURN = 0x0d;
 
 export interface RecordReaderOptions {
   /** Of plain documents; without it only the wire form is read. */
@@ -70,9 +74,8 @@ export class RecordReader {
   /** Reads what is an action line or a plain document. */
   #readFirst(piece: Piece, bytes: Buffer): InputRecord[] {
     const { plain } = this.#options;
-    const isElement = piece.element !== undefined;
-    if (isElement || (plain !== undefined && !looksLikeAction(bytes)))
-      return [this.#plainRecord(piece, bytes)];
+    // Whoever says what plain documents are has no others: what looks like an action is a document that does.
+    if (piece.element !== undefined || plain !== undefined) return [this.#plainRecord(piece, bytes)];
     let action: WireAction;
     try {
       action = readWireAction(bytes.toString());
@@ -188,7 +191,7 @@ function actionIn(bytes: Buffer): InputCommand | undefined {
 }
 
 function isBlank(bytes: Buffer): boolean {
-  return bytes.every((byte) => byte <= 0x20);
+  return bytes.every((byte) => byte === SPACE || byte === TAB || byte === CARRIAGE_RETURN);
 }
 
 function bad({ line, element }: Place, code: RejectCode, message: string, byteLength: number): BadRecord {

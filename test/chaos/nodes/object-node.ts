@@ -373,6 +373,8 @@ runNode(async (config) => {
     connectTimeoutMs: 5_000,
     confirmTimeoutMs: 20_000,
     loadTimeoutMs: 45_000,
+    // Outages are longer than the default.
+    persistTimeoutMs: 600_000,
     retryDelayMsMin: 50,
     retryDelayMsMax: 1_000,
     logger: { debug() {}, info() {}, warn() {}, error() {} },
