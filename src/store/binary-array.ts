@@ -9,7 +9,7 @@
  */
 
 const HEADER_BYTES = 20;
-const OID = { bool: 16, int8: 20, text: 25, varchar: 1043, uuid: 2950, jsonb: 3802 } as const;
+const OID = { bool: 16, bytea: 17, int8: 20, text: 25, varchar: 1043, uuid: 2950, jsonb: 3802 } as const;
 /** The version number that begins every jsonb in binary format. */
 const JSONB_VERSION = 1;
 
@@ -71,6 +71,19 @@ export function booleanArray(values: readonly boolean[]): Buffer {
     array.writeInt32BE(1, at);
     array[at + 4] = value ? 1 : 0;
     at += 5;
+  }
+  return array;
+}
+
+/** `bytea[]` of bytes. */
+export function byteaArray(values: readonly Buffer[]): Buffer {
+  let bytes = 0;
+  for (const value of values) bytes += value.length;
+  const array = begin(OID.bytea, values.length, bytes);
+  let at = HEADER_BYTES;
+  for (const value of values) {
+    array.writeInt32BE(value.length, at);
+    at += 4 + value.copy(array, at + 4);
   }
   return array;
 }

@@ -7,7 +7,7 @@ import type { Options } from '../config/options.ts';
 import { type Names, namesFor } from '../contract/names.ts';
 import type { ConnectionOptions } from '../store/connection.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
-import type { Store, WriteSession } from '../store/store.ts';
+import type { WriteSession } from '../store/store.ts';
 import type { StoreError } from '../store/store-error.ts';
 import { Health, WORKER_CONDITIONS, type WorkerCondition } from '../telemetry/health.ts';
 import { type HttpServer, startHttpServer } from '../telemetry/http-server.ts';
@@ -17,6 +17,7 @@ import { Backlog } from './backlog.ts';
 import { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import { drain } from './drain.ts';
 import { ObjectReader } from './load-answers.ts';
+import { LetterMover } from './letter-mover.ts';
 import { LoadResponder } from './load-responder.ts';
 import { prepareSchema, prepareTopology } from './prepare.ts';
 import { RefusalStreak } from './refusal-streak.ts';
@@ -51,7 +52,7 @@ export class Worker {
   readonly #options: Options;
   readonly #logger: Logger;
   readonly #names: Names;
-  readonly #store: Store;
+  readonly #store: PostgresStore;
   readonly #connectionOptions: ConnectionOptions;
   /** Publishing and consuming apart: an alarm blocks connections that publish. */
   readonly #consuming: BrokerConnection;
@@ -68,6 +69,7 @@ export class Worker {
   #storeFailed = false;
   readonly #responder: LoadResponder;
   readonly #settle: SettleContext;
+  readonly #mover: LetterMover;
   readonly #retention: Retention;
   #writers: Promise<unknown> = Promise.resolve();
   #httpServer: HttpServer | undefined;
@@ -99,6 +101,17 @@ export class Worker {
       signal: this.#abandoning.signal,
       onStoreError: (error) => this.#reportStoreError(error, 0),
       onStoreSuccess: () => this.#reportStoreSuccess(),
+      onBug: (error) => this.#fail(error),
+    });
+    this.#mover = new LetterMover(this.#consuming, {
+      ...options,
+      openSession: () => this.#store.openLetterSession(),
+      names: this.#names,
+      metrics: this.metrics,
+      logger,
+      signal: this.#abandoning.signal,
+      onHeldUp: (error) => this.#reportHeldUpLetters(error),
+      onMoved: () => this.health.pass('letters'),
       onBug: (error) => this.#fail(error),
     });
     this.#retention = new Retention({
@@ -163,10 +176,12 @@ export class Worker {
     await prepareSchema(context, this.#store, this.#connectionOptions, migrateSchema);
     this.health.pass('store');
     this.health.pass('schema');
+    this.health.pass('letters');
     this.metrics.storeAvailable.set(true);
     if (this.#given.declare ?? true) await prepareTopology(context, this.#consuming, this.#names);
     this.#confirming.start();
     this.#responder.start();
+    this.#mover.start();
     this.#startWriters();
     this.#retention.start();
     await this.#subscribe();
@@ -224,12 +239,18 @@ export class Worker {
           this.#backlog.end();
         },
         finishWork: async () => {
-          await Promise.all([this.#writers, this.#responder.end(), this.#retention.stop()]);
+          await Promise.all([
+            this.#writers,
+            this.#responder.end(),
+            this.#mover.end(),
+            this.#retention.stop(),
+          ]);
         },
         abandonWork: async () => {
           this.#abandoning.abort();
           await Promise.all([
             this.#responder.abandon(),
+            this.#mover.abandon(),
             this.#retention.abandon(),
             // What waits for a confirm learns that there will be none.
             this.#confirming.close(),
@@ -237,7 +258,7 @@ export class Worker {
           ]);
         },
         closeConsumers: async () => {
-          await this.#subscriptions.close();
+          await Promise.all([this.#subscriptions.close(), this.#mover.close()]);
         },
         closePublishers: async () => {
           await this.#confirming.close();
@@ -326,6 +347,11 @@ export class Worker {
     this.#storeFailed = true;
     this.metrics.storeAvailable.set(false);
     this.health.fail('store', error.message);
+  }
+
+  #reportHeldUpLetters(error: StoreError): void {
+    this.#logger.error({ err: error }, 'dead letters cannot be put into their table; they wait in their queue');
+    this.health.fail('letters', error.message);
   }
 
   #reportStoreSuccess(): void {

@@ -20,7 +20,14 @@ const CLOCK_WARN_MS = 1_000;
 const CLOCK_FAIL_MS = 60_000;
 
 /** Tables that are written, and the one that is only migrated. */
-const TABLES = ['goverse_objects', 'holdfast_tombstones', 'holdfast_claims', 'holdfast_migrations'];
+const TABLES = [
+  'goverse_objects',
+  'holdfast_tombstones',
+  'holdfast_claims',
+  'holdfast_dead_letters',
+  'holdfast_dead_letter_audit',
+  'holdfast_migrations',
+];
 
 /** Never throws. */
 export async function checkDatabase(options: Options): Promise<Check[]> {
