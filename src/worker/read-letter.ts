@@ -41,7 +41,7 @@ type Headers = Readonly<Record<string, unknown>>;
 
 function workerLetter(delivery: Delivery, headers: Headers): LetterRow {
   const text = (name: string): string | undefined => {
-    const value = headers[name];
+    const value = delivery.headers[name];
     return typeof value === 'string' ? value : undefined;
   };
   const code = REJECT_CODES.find((each) => each === text(LETTER_HEADERS.code));
