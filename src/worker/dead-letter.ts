@@ -24,11 +24,7 @@ const LETTER_NAMESPACE = '6d9c2b1e-4a57-4f0e-9a35-0c8f6f1d7b42';
  *
  * @param position index of the command in its frame; -1 for the whole frame.
  */
-export function letterId(
-  { messageId, appId, timestamp }: Delivery,
-  position: number,
-  body: Buffer,
-): string {
+export function letterId({ messageId, appId, timestamp }: Delivery, position: number, body: Buffer): string {
   const name = JSON.stringify(messageId === undefined ? [appId, timestamp, position] : [messageId, position]);
   return v5(Buffer.concat([Buffer.from(name), body]), LETTER_NAMESPACE);
 }

@@ -16,8 +16,8 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { Backlog } from './backlog.ts';
 import { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import { drain } from './drain.ts';
-import { ObjectReader } from './load-answers.ts';
 import { LetterMover } from './letter-mover.ts';
+import { ObjectReader } from './load-answers.ts';
 import { LoadResponder } from './load-responder.ts';
 import { prepareSchema, prepareTopology } from './prepare.ts';
 import { RefusalStreak } from './refusal-streak.ts';
@@ -350,7 +350,10 @@ export class Worker {
   }
 
   #reportHeldUpLetters(error: StoreError): void {
-    this.#logger.error({ err: error }, 'dead letters cannot be put into their table; they wait in their queue');
+    this.#logger.error(
+      { err: error },
+      'dead letters cannot be put into their table; they wait in their queue',
+    );
     this.health.fail('letters', error.message);
   }
 

@@ -45,7 +45,11 @@ const waiting = {
   none: async () => (await waiting.count()) === 0,
 };
 
-function letter(headers: Record<string, unknown> = {}, body = 'body\n', properties: Options.Publish = {}): void {
+function letter(
+  headers: Record<string, unknown> = {},
+  body = 'body\n',
+  properties: Options.Publish = {},
+): void {
   channel.publish(names.deadLetters, '', Buffer.from(body), { headers, persistent: true, ...properties });
 }
 
@@ -107,7 +111,9 @@ describe('a letter of a worker', () => {
       // The letter returns to its queue while it is being put in.
       broker.cut();
     });
-    await eventually(async () => (await worker.metric('holdfast_dead_letters_moved_total')) >= movedBefore + 2);
+    await eventually(
+      async () => (await worker.metric('holdfast_dead_letters_moved_total')) >= movedBefore + 2,
+    );
     expect(await tableLetters(scratch)).toMatchObject([{ letterId, open: true }]);
   });
 
@@ -127,7 +133,13 @@ describe('a letter of a worker', () => {
       'nul \u0001 body',
     );
     const [moved] = await untilTableHas(scratch, 1);
-    expect(moved).toMatchObject({ letterId, objectId: null, objectType: null, partition: null, version: null });
+    expect(moved).toMatchObject({
+      letterId,
+      objectId: null,
+      objectType: null,
+      partition: null,
+      version: null,
+    });
     expect(moved?.headers).toMatchObject({
       note: 'nul \uFFFD inside',
       nested: { list: [1, { deep: 'nul \uFFFD' }] },
@@ -211,7 +223,10 @@ describe('while nothing can be put in', () => {
     database.silence('up');
     const ids = Array.from({ length: 250 }, () => randomUUID());
     for (const id of ids) letter(headersOf(id));
-    await eventually(async () => (await worker.metric('holdfast_dead_letter_move_failures_total')) > 0, 40_000);
+    await eventually(
+      async () => (await worker.metric('holdfast_dead_letter_move_failures_total')) > 0,
+      40_000,
+    );
     expect(await tableLetters(scratch)).toEqual([]);
     database.heal();
     const moved = await untilTableHas(scratch, ids.length);
@@ -247,9 +262,13 @@ describe('a letter that the table refuses', () => {
   });
 
   it('whatever is left out waits, and goes in once the table takes it', async () => {
-    await scratch.sql.query(`ALTER TABLE holdfast_dead_letters ADD CONSTRAINT none CHECK (code = '') NOT VALID`);
+    await scratch.sql.query(
+      `ALTER TABLE holdfast_dead_letters ADD CONSTRAINT none CHECK (code = '') NOT VALID`,
+    );
     letter(headersOf(randomUUID()));
-    await eventually(() => worker.log.some(({ msg }) => msg === 'the table of dead letters refuses a letter'));
+    await eventually(() =>
+      worker.log.some(({ msg }) => msg === 'the table of dead letters refuses a letter'),
+    );
     await eventually(() => worker.worker.health.report().conditions['letters']?.ok === false);
     await scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT none');
     await untilTableHas(scratch, 1);
