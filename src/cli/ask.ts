@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline/promises';
 
 /** Whether somebody sits at a terminal who can answer. */
 export function canAsk(): boolean {
-  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+  return process.stdin.isTTY && process.stderr.isTTY;
 }
 
 /** Whether the answer is yes; everything else is no. */

@@ -142,7 +142,7 @@ export class ReplayRun {
     const { signal } = this.#options;
     const notes: ReplayNote[] = [];
     const sending: Promise<void>[] = [];
-    let failure: unknown;
+    let failure: Error | undefined;
     for (const forecast of forecasts) {
       if (!isWorthSending(forecast.outcome) && !this.#isForced(forecast)) {
         this.tally[forecast.outcome] += 1;
@@ -162,7 +162,7 @@ export class ReplayRun {
           });
         },
         (error: unknown) => {
-          failure ??= error;
+          failure ??= error instanceof Error ? error : new Error(String(error));
         },
       );
       sending.push(sent);

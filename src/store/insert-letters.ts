@@ -4,8 +4,9 @@ import type { Queryable } from './connection.ts';
 import type { LetterRow } from './letter-row.ts';
 
 /**
- * $1 jsonb array of letters, $2 bytea[] their bodies in the same order. In the order of their ids, so that two workers
- * with the same letters do not wait for each other crosswise. A letter is closed only by one with the same bytes: what
+ * $1 jsonb array of letters, $2 bytea[] their bodies in the same order. Numbered in the given order, in which they are
+ * replayed if they failed at the same time. Two workers with the same letters in another order may wait for each other
+ * crosswise; one of them is ended by the database and tries again. A letter is closed only by one with the same bytes: what
  * failed again is then in the new letter, whole.
  */
 const INSERT_LETTERS = {
@@ -17,9 +18,9 @@ const INSERT_LETTERS = {
           "letterId" UUID, "failedAt" TIMESTAMPTZ, "publishedAt" TIMESTAMPTZ, code TEXT, "objectId" TEXT,
           "objectType" TEXT, version BIGINT, partition TEXT, node TEXT, "messageType" TEXT, "replayOf" UUID,
           headers JSONB),
-        unnest($2::bytea[])) AS letter (
+        unnest($2::bytea[])) WITH ORDINALITY AS letter (
           letter_id, failed_at, published_at, code, object_id, object_type, version, partition, node, message_type,
-          replay_of, headers, body)
+          replay_of, headers, body, place)
     ), replaced AS (
       UPDATE holdfast_dead_letters l
       SET replayed_at = now(), replay_outcome = 'rejected', attempted_at = now(),
@@ -32,7 +33,7 @@ const INSERT_LETTERS = {
       headers, body)
     SELECT letter_id, failed_at, published_at, code, object_id, object_type, version, partition, node, message_type,
            headers, body
-    FROM given ORDER BY letter_id
+    FROM given ORDER BY place
     ON CONFLICT (letter_id) DO NOTHING`,
 };
 

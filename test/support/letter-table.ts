@@ -1,4 +1,7 @@
 /** The table of dead letters as tests look at it. */
+import { randomUUID } from 'node:crypto';
+import type { LetterRow } from '../../src/store/letter-row.ts';
+import { PostgresStore } from '../../src/store/postgres-store.ts';
 import { eventually } from './eventually.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -43,4 +46,54 @@ export async function untilTableHas(scratch: Scratch, count: number): Promise<Ta
 
 export async function emptyTable(scratch: Scratch): Promise<void> {
   await scratch.sql.query('TRUNCATE holdfast_dead_letters');
+}
+
+/** What is to be said of a letter that a test puts into the table itself; the rest follows from it. */
+export interface GivenLetter {
+  readonly body: string | Buffer;
+  readonly code?: string;
+  readonly objectId?: string;
+  readonly objectType?: string;
+  readonly version?: number;
+  readonly partition?: string;
+  readonly node?: string;
+  readonly failedAt?: string;
+  readonly publishedAt?: string;
+  readonly messageType?: string;
+  readonly headers?: Record<string, unknown>;
+}
+
+/** Puts letters into the table as the mover does; returns their numbers, in order. */
+export async function putLetters(scratch: Scratch, letters: readonly GivenLetter[]): Promise<number[]> {
+  const session = new PostgresStore({ ...scratch.connectionOptions(), copyRowsMin: 1 }).openLetterSession();
+  const numbers: number[] = [];
+  try {
+    const rows = letters.map((letter): LetterRow => ({ ...UNSAID, ...letter, ...made(letter) }));
+    await session.insertLetters(rows);
+    const { rows: found } = await scratch.sql.query<{ letter_id: string; number: string }>(
+      'SELECT letter_id, number FROM holdfast_dead_letters',
+    );
+    const byId = new Map(found.map(({ letter_id: id, number }) => [id, Number(number)]));
+    for (const { letterId } of rows) numbers.push(byId.get(letterId) ?? 0);
+  } finally {
+    await session.close();
+  }
+  return numbers;
+}
+
+const UNSAID = {
+  code: 'UNSTORABLE',
+  objectId: undefined,
+  objectType: undefined,
+  version: undefined,
+  partition: undefined,
+  node: undefined,
+  publishedAt: undefined,
+  messageType: 'holdfast.commands.v1',
+  replayOf: undefined,
+  headers: {},
+};
+
+function made({ body, failedAt = new Date().toISOString() }: GivenLetter) {
+  return { letterId: randomUUID(), failedAt, body: Buffer.from(body) };
 }

@@ -65,8 +65,7 @@ async function runExport(context: Context, [file = '-', ...names]: readonly stri
   }
   const tally: Tally = { written: 0, bytes: 0, loads: [], notText: [] };
   await withLetters(options, 'dead-letters', async (connection) => {
-    const write = (lines: Buffer): Promise<void> => output.write(lines);
-    if (file === '-') await writeLetters(context, connection, names, tally, write);
+    if (file === '-') await writeLetters(context, connection, names, tally, (lines) => output.write(lines));
     else await writeFile(file, (append) => writeLetters(context, connection, names, tally, append));
   });
   const { written, bytes, loads, notText } = tally;

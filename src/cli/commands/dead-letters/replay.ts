@@ -152,11 +152,11 @@ async function replay(context: Context, connection: Connection, names: readonly 
   const run = await runOf(context, connection, names, stopping.signal);
   const link = await openLink(context);
   const startedAt = performance.now();
-  let failure: unknown;
+  let failure: Error | undefined;
   try {
     await runToEnd(context, run, link, stopping);
   } catch (error) {
-    failure = error;
+    failure = error instanceof Error ? error : new Error(String(error));
   } finally {
     await link.close();
   }
