@@ -132,7 +132,8 @@ describe('when all is well', () => {
     });
     await scratch.sql.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
     await scratch.sql.query(
-      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims TO ${role}`,
+      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims, holdfast_dead_letters,
+         holdfast_dead_letter_audit TO ${role}`,
     );
     const url = new URL(scratch.databaseUrl);
     url.username = role;
