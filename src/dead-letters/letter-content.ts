@@ -15,7 +15,7 @@ export interface LetterWrite {
 }
 
 /** A command that a worker would reject. */
-export interface InvalidPart {
+interface InvalidPart {
   readonly error: ContractError;
   readonly start: number;
   readonly end: number;

@@ -26,7 +26,7 @@ export type ReplayOutcome =
   | Exclude<LetterOutcome, 'applied' | 'superseded'>;
 
 export const CLOSING_OUTCOMES: readonly ReplayOutcome[] = ['applied', 'superseded', 'rejected'];
-export const REPLAY_OUTCOMES: readonly ReplayOutcome[] = [
+const REPLAY_OUTCOMES: readonly ReplayOutcome[] = [
   ...CLOSING_OUTCOMES,
   'fenced',
   'conflict',

@@ -2,7 +2,7 @@
 import type { Queryable } from './connection.ts';
 import { FILTER_CONDITION, filterValues, type LetterFilter } from './letter-filter.ts';
 
-/** A row for each code and type, the largest first, as JSON whose keys are the properties below. One index-only scan. */
+/** A row for each code and type, the thousand largest first, as JSON whose keys are the properties below. One index-only scan. */
 const GROUP_LETTERS = {
   text: `
     SELECT json_build_object(
@@ -17,9 +17,6 @@ const GROUP_LETTERS = {
     ORDER BY g.count DESC, g.code, g.object_type
     LIMIT 1000`,
 };
-
-/** At most a thousand groups are told. */
-export const GROUPS_MAX = 1_000;
 
 export interface LetterGroup {
   readonly code: string;

@@ -141,11 +141,11 @@ describe('a forecast', () => {
   });
 });
 
-describe('a delete may have been forgotten', () => {
-  const at = (hoursAgo: number): string => new Date(Date.now() - hoursAgo * HOUR_MS).toISOString();
-  const past = (letter: Partial<WholeLetter>): boolean =>
-    isPastRetention(letterOf(Buffer.from(''), letter), OPTIONS.tombstoneRetentionMs, Date.now());
+const at = (hoursAgo: number): string => new Date(Date.now() - hoursAgo * HOUR_MS).toISOString();
+const past = (letter: Partial<WholeLetter>): boolean =>
+  isPastRetention(letterOf(Buffer.from(''), letter), OPTIONS.tombstoneRetentionMs, Date.now());
 
+describe('a delete may have been forgotten', () => {
   it.each([
     ['a whole frame that failed before the retention', { failedAt: at(30), publishedAt: null }, true],
     ['a whole frame that was published before the retention', { failedAt: at(1), publishedAt: at(30) }, true],

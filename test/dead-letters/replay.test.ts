@@ -155,7 +155,7 @@ describe('a letter', () => {
   it('whose replay was rejected unheard is closed by the new letter itself', async () => {
     const body = lines('{"save":{"id":"u","type":"T","version":0}}', '{}');
     const [number] = await putLetters(scratch, [{ body, objectId: 'u' }]);
-    const [{ letterId = '' } = {}] = await tableLetters(scratch);
+    const letterId = (await tableLetters(scratch))[0]?.letterId ?? '';
     // As a replay that is killed before it hears the answer; and once more, by the next run.
     for (let time = 0; time < 2; time += 1) {
       await publisher.outcomes(body, { messageId: `holdfast-replay/${letterId}` });
@@ -331,15 +331,16 @@ describe('a replay', () => {
   });
 });
 
+const edit = (script: string, ...args: string[]) =>
+  cli.run(['dead-letters', 'replay', ...args, '--edit'], {
+    env: { EDITOR: `sh ${cli.file('editor.sh', script)}` },
+  });
+
 describe('an edited letter', () => {
   beforeAll(async () => {
     worker = await startWorker(scratch);
   });
 
-  const edit = (script: string, ...args: string[]) =>
-    cli.run(['dead-letters', 'replay', ...args, '--edit'], {
-      env: { EDITOR: `sh ${cli.file('editor.sh', script)}` },
-    });
   const body = save({ id: 'e', version: 3, type: 'User' }, '{"age":"old"');
 
   it('is sent as it is then, and what was changed is written down', async () => {

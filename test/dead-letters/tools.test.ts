@@ -216,7 +216,7 @@ describe('show', () => {
         headers: { 'holdfast-message': 'no \u001b[31m colour', 'holdfast-worker': 'w1', nested: { a: 1 } },
       },
     ]);
-    const [{ letterId = '' } = {}] = await tableLetters(scratch);
+    const letterId = (await tableLetters(scratch))[0]?.letterId ?? '';
     const { code, stdout } = await run('show', letterId);
     expect(code).toBe(0);
     for (const text of [
