@@ -4,9 +4,11 @@
  */
 import type { Queryable } from './connection.ts';
 
-/** $1 bigint age in milliseconds, $2 integer most rows. By the index on changed_at. */
+/**
+ * $1 bigint age in milliseconds, $2 integer most rows. By the index on changed_at, then that on the object of open
+ * letters. Not prepared: a plan made while there were no letters would read all of them later.
+ */
 const PURGE_TOMBSTONES = {
-  name: 'holdfast-purge-tombstones',
   text: `
     DELETE FROM holdfast_tombstones
     WHERE object_id IN (
