@@ -27,6 +27,8 @@ type Context = CommandContext<ListFlags>;
 
 /** Letters asked for at once. */
 const PAGE_LETTERS = 1_000;
+/** Of the reason; show tells all of it. */
+const MESSAGE_CHARACTERS = 160;
 
 export const LIST_LETTERS: CommandDefinition<ListFlags> = {
   name: 'list',
@@ -89,8 +91,7 @@ async function listGroups(context: Context, filter: LetterFilter): Promise<ExitC
     }
     return exitCode;
   }
-  const groups = table.value;
-  const open = groups.reduce((sum, { count }) => sum + count, 0);
+  const { groups, open } = table.value;
   if (queue.status === 'rejected') output.note(`holdfast: ${reportFailure(queue.reason).line}`);
   if (json) await output.printJson({ open, inQueue: inQueue ?? null, groups });
   else {
@@ -160,7 +161,8 @@ function letterLines(letters: readonly StoredLetter[], nowMs: number): string[] 
       harmless(objectType ?? '-'),
       harmless(objectId ?? '-'),
       String(version ?? '-'),
-      harmless((message ?? '').slice(0, 120)) + (replayOutcome === null ? '' : ` [tried: ${replayOutcome}]`),
+      harmless((message ?? '').slice(0, MESSAGE_CHARACTERS)) +
+        (replayOutcome === null ? '' : ` [tried: ${replayOutcome}]`),
     ]),
     [0, 1, 5],
   );
