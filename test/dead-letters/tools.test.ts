@@ -156,9 +156,11 @@ describe('list', () => {
       await expect
         .poll(async () => (await run('list')).stdout, { timeout: 30_000 })
         .toMatch(/^5 letters wait to be decided; 3 in the queue\n/);
-      const away = await run('list', '--database-url', 'postgres://127.0.0.1:1/none');
-      expect([away.code, away.stdout]).toEqual([69, '3 letters wait in the queue\n']);
-      expect(away.stderr).toContain('refuses the connection');
+      for (const way of [['list'], ['list', '--each']]) {
+        const away = await run(...way, '--database-url', 'postgres://127.0.0.1:1/none');
+        expect([away.code, away.stdout]).toEqual([69, '3 letters wait in the queue\n']);
+        expect(away.stderr).toContain('refuses the connection');
+      }
       const headless = await run('list', '--amqp-url', 'amqp://127.0.0.1:1');
       expect(headless.code).toBe(69);
       expect(headless.stdout).toContain('5 letters wait to be decided\n');

@@ -68,8 +68,13 @@ async function runList(context: Context): Promise<ExitCode> {
   }
   if (flags.audit === true) return await withLetters(options, 'dead-letters', (db) => listAudit(context, db));
   const filter = filterOf(flags);
-  if (flags.each === true)
-    return await withLetters(options, 'dead-letters', (db) => listEach(context, db, filter));
+  if (flags.each === true) {
+    try {
+      return await withLetters(options, 'dead-letters', (db) => listEach(context, db, filter));
+    } catch (error) {
+      return await tellQueue(context, error, await countInQueue(context).catch(() => undefined));
+    }
+  }
   return await listGroups(context, filter);
 }
 
@@ -82,14 +87,7 @@ async function listGroups(context: Context, filter: LetterFilter): Promise<ExitC
   ]);
   const inQueue = queue.status === 'fulfilled' ? queue.value : undefined;
   if (table.status === 'rejected') {
-    const { line, exitCode } = reportFailure(table.reason);
-    if (json) await output.printJson({ open: null, inQueue: inQueue ?? null, error: line });
-    else {
-      if (inQueue !== undefined)
-        await output.print(`${plural(inQueue, 'letter waits', 'letters wait')} in the queue`);
-      output.note(`holdfast: ${line}`);
-    }
-    return exitCode;
+    return await tellQueue(context, table.reason, inQueue);
   }
   const { groups, open } = table.value;
   if (queue.status === 'rejected') output.note(`holdfast: ${reportFailure(queue.reason).line}`);
@@ -101,6 +99,22 @@ async function listGroups(context: Context, filter: LetterFilter): Promise<ExitC
     await output.print(...groupLines(groups, Date.now()));
   }
   return queue.status === 'rejected' ? EXIT_CODES.unavailable : EXIT_CODES.ok;
+}
+
+/** The table cannot be read: says why, and how many letters wait in the queue as far as that is known. */
+async function tellQueue(
+  { output, json }: Context,
+  error: unknown,
+  inQueue: number | undefined,
+): Promise<ExitCode> {
+  const { line, exitCode } = reportFailure(error);
+  if (exitCode === EXIT_CODES.bug || exitCode === EXIT_CODES.usage) throw error;
+  if (json) await output.printJson({ open: null, inQueue: inQueue ?? null, error: line });
+  else if (inQueue !== undefined) {
+    await output.print(`${plural(inQueue, 'letter waits', 'letters wait')} in the queue`);
+  }
+  output.note(`holdfast: ${line}`);
+  return exitCode;
 }
 
 async function countInQueue({ options }: Context): Promise<number> {
