@@ -32,6 +32,7 @@ export {
   type ErrorCode,
   type ErrorScope,
   HoldfastError,
+  type IssuePath,
   type OperationErrorCode,
   type RejectCode,
 } from './contract/errors.ts';

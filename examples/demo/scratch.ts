@@ -14,7 +14,7 @@ export interface Scratch {
 
 export async function createScratch(amqpUrl: string, maintenanceUrl: string): Promise<Scratch> {
   const name = `holdfast-demo-${randomBytes(4).toString('hex')}`;
-  await maintain(maintenanceUrl, `CREATE DATABASE "${name}"`);
+  await maintain(maintenanceUrl, `CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'UTF8'`);
   const databaseUrl = new URL(maintenanceUrl);
   databaseUrl.pathname = `/${name}`;
   return {

@@ -34,12 +34,22 @@ function replyCodeOf(error: unknown, message: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
+/**
+ * Where RabbitMQ closes the connection instead of opening the virtual host, amqplib 2.3 drops the reply and reports only
+ * the kinds of frame it expected and got.
+ */
+const VIRTUAL_HOST_REFUSED = /^Expected ConnectionOpenOk; got <ConnectionClose /;
+
 /** Turns what amqplib throws into a `BrokerError`. */
 export function toBrokerError(error: unknown): BrokerError {
   if (error instanceof BrokerError) return error;
   const message = error instanceof Error ? error.message || error.name : String(error);
   const replyCode = replyCodeOf(error, message);
   const options = { replyCode, cause: error };
+  if (VIRTUAL_HOST_REFUSED.test(message)) {
+    const why = 'RabbitMQ has no such virtual host, or this user may not use it';
+    return new BrokerError('BROKER_REFUSED', why, options);
+  }
   if (replyCode === ACCESS_REFUSED) return new BrokerError('BROKER_REFUSED', message, options);
   if (replyCode === NOT_FOUND || replyCode === PRECONDITION_FAILED) {
     return new BrokerError('BROKER_TOPOLOGY', message, options);

@@ -23,6 +23,8 @@ export interface Delivery {
   readonly timestamp: number | undefined;
   readonly headers: Readonly<Record<string, unknown>>;
   readonly redelivered: boolean;
+  /** How often it has come back to its queue; quorum queues count that, others leave it 0. */
+  readonly returns: number;
   readonly receivedAt: number;
   /** Whether the channel that delivered it still lives; if not, it has returned to its queue. */
   readonly live: () => boolean;
@@ -160,10 +162,15 @@ function toDelivery(message: ConsumeMessage, acks: ChannelAcks): Delivery {
     timestamp: typeof properties.timestamp === 'number' ? properties.timestamp : undefined,
     headers: properties.headers ?? {},
     redelivered: fields.redelivered,
+    returns: returnsOf(properties.headers?.['x-delivery-count']),
     receivedAt: performance.now(),
     live: () => acks.live,
     settle: () => acks.settle(fields.deliveryTag),
   };
+}
+
+function returnsOf(count: unknown): number {
+  return typeof count === 'number' && count > 0 ? count : 0;
 }
 
 function text(value: unknown): string | undefined {

@@ -34,8 +34,7 @@ export function brokerFault(error: unknown, amqpUrl: string): CommandFailure {
   if (message.includes('Login was refused')) {
     return failure(error, server, misconfigured(`refuses user ${user} or the password`, server));
   }
-  // amqplib meets the refusal of a virtual host where it expects the answer to its request to open it.
-  if (message.includes('Expected ConnectionOpenOk') || message.includes('NOT_ALLOWED - ')) {
+  if (error instanceof HoldfastError && error.code === 'BROKER_REFUSED') {
     const vhost = decodeURIComponent(new URL(amqpUrl).pathname.slice(1)) || '/';
     const why = `has no virtual host ${JSON.stringify(vhost)}, or user ${user} may not use it`;
     return failure(error, server, misconfigured(why, server));

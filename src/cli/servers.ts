@@ -6,6 +6,7 @@ import { brokerFault, databaseFault } from './server-fault.ts';
 
 /** A connection to RabbitMQ for the length of one command. */
 export interface Broker {
+  readonly connection: BrokerConnection;
   readonly model: NonNullable<BrokerConnection['model']>;
   close(): Promise<void>;
 }
@@ -18,7 +19,7 @@ export async function openBroker(options: Options, purpose: string): Promise<Bro
     await connection.startOnce();
     const { model } = connection;
     if (model === undefined) throw new Error('the connection was lost at once');
-    return { model, close: () => connection.close() };
+    return { connection, model, close: () => connection.close() };
   } catch (error) {
     await connection.close();
     throw brokerFault(error, options.amqpUrl);

@@ -9,6 +9,7 @@ import {
 } from '../contract/limits.ts';
 import { DEFAULT_PREFIX, isPrefix } from '../contract/names.ts';
 import { isPartitionCount } from '../contract/partition.ts';
+import { readTypeSchemas, type TypeSchemas, TypeSchemasError } from '../contract/type-schemas.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 /** What a write does when the buffer is full: wait for room, in order, or fail with `OVERLOADED`. */
@@ -27,6 +28,11 @@ export interface ConnectOptions {
   readonly prefix?: string | undefined;
   /** Number of partitions of the installation: a power of two up to 64. Default 16. */
   readonly partitions?: number | undefined;
+  /**
+   * Zod schemas of documents by object type, or a module that exports them, such as the one the workers are given: a save
+   * whose document does not fit fails with `SCHEMA_VIOLATION` before anything is sent. Default: none.
+   */
+  readonly types?: Readonly<Record<string, unknown>> | undefined;
   /** Where to log. Default: JSON lines on standard error, from `warn` on. */
   readonly logger?: ClientLogger | undefined;
   /** Wait until RabbitMQ can be reached, instead of failing when the first attempt fails. Default `false`. */
@@ -86,6 +92,7 @@ const Fields = z.strictObject({
   }),
   prefix: z.string().refine(isPrefix, { error: 'is not a prefix' }).default(DEFAULT_PREFIX),
   partitions: z.int().refine(isPartitionCount, { error: 'must be a power of two from 1 to 64' }).default(16),
+  types: z.unknown().optional().transform(toTypeSchemas),
   waitForBroker: z.boolean().default(false),
   onFull: z.enum(['wait', 'fail']).default('wait'),
 
@@ -142,6 +149,17 @@ export function readClientOptions(given: Omit<ConnectOptions, 'logger' | 'signal
     scope: 'process',
     retryable: false,
   });
+}
+
+function toTypeSchemas(given: unknown, context: z.RefinementCtx): TypeSchemas {
+  if (given === undefined) return new Map();
+  try {
+    return readTypeSchemas(given);
+  } catch (error) {
+    if (!(error instanceof TypeSchemasError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+    return z.NEVER;
+  }
 }
 
 function isAmqpUrl(value: string): boolean {

@@ -95,6 +95,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
       clock,
       claims: this.#claims,
       documentBytesMax: options.documentBytesMax,
+      schemas: options.types,
       partitions: Array.from({ length: options.partitions }, (_, partition) =>
         this.#dispatcher.addSender({
           exchange: commandsExchange,

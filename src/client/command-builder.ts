@@ -4,6 +4,7 @@ import { ContractError } from '../contract/errors.ts';
 import { identifierFault } from '../contract/identifier.ts';
 import { INTEGER_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from '../contract/limits.ts';
 import { partitionOf } from '../contract/partition.ts';
+import { schemaViolation, type TypeSchemas } from '../contract/type-schemas.ts';
 import type { VersionClock } from '../contract/version-clock.ts';
 import { deleteLine, listLine, loadLine, saveLine } from './action-line.ts';
 import type { Call } from './call.ts';
@@ -17,6 +18,7 @@ export interface CommandBuilderOptions {
   readonly clock: VersionClock;
   readonly claims: ClaimedEpochs;
   readonly documentBytesMax: number;
+  readonly schemas: TypeSchemas;
   /** One for each partition. */
   readonly partitions: readonly FrameSender[];
   /** For unordered loads and lists. */
@@ -65,6 +67,9 @@ export class CommandBuilder {
     requireIdentifier('type', type);
     requireInteger('nextRcseq', nextRcseq, 0);
     const document = documentText(input.document, this.#options.documentBytesMax);
+    const schema = this.#options.schemas.get(type);
+    const violation = schema === undefined ? undefined : schemaViolation(schema, type, document);
+    if (violation !== undefined) throw violation;
     const epoch = this.#epochOf(input);
     const version = this.#versionOf(input);
     const sender = this.#senderOf(id);

@@ -138,8 +138,8 @@ export const OptionFields = z.strictObject({
   types: option(z.string().min(1).optional(), {
     group: 'Process',
     description:
-      'Module that exports the Zod schemas of documents by object type, as a path relative to the working directory. ' +
-      'Without it, any JSON object is accepted for any type.',
+      'Module that exports the Zod schemas of documents by object type (docs/types.md); a path relative to the ' +
+      'configuration file that gives it, else to the working directory. A type without a schema takes any JSON object.',
     allowed: 'the path of a JavaScript module',
     example: './types.js',
   }),
@@ -206,12 +206,13 @@ export const OptionFields = z.strictObject({
   heartbeatMs: option(
     integer(SECOND, MINUTE)
       .multipleOf(SECOND)
-      .default(10 * SECOND),
+      // A worker that is stopped keeps its partitions for two to three of them; its successor is to go on within 15 s.
+      .default(5 * SECOND),
     {
       group: 'Timeouts',
       description:
-        'Interval of AMQP heartbeats. A peer that is gone is noticed after about two of them, on either side. AMQP ' +
-        'counts in whole seconds.',
+        'Interval of AMQP heartbeats. A peer that is gone is noticed after two to three of them, on either side. ' +
+        'AMQP counts in whole seconds.',
       unit: 'ms',
     },
   ),

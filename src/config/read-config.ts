@@ -2,6 +2,7 @@
  * Puts the options together: defaults, then file, then environment, then flags; checked once as a whole, frozen.
  * The only reader of `process.env`. Values of secrets never enter a message.
  */
+import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { configError, quote } from './config-error.ts';
 import { DEFAULT_CONFIG_FILE, readConfigFile } from './config-file.ts';
@@ -70,7 +71,8 @@ function collect({ flags = {}, env = process.env, configFile }: ConfigInput): Ma
 
 /** Environment variables and flags are text; what does not read as a whole number is left for the schema to refuse. */
 function valueOf(name: OptionName, { value, source }: GivenValue): unknown {
-  if (source.kind === 'file' || typeof value !== 'string') return value;
+  if (typeof value !== 'string') return value;
+  if (source.kind === 'file') return name === 'types' ? resolve(dirname(source.path), value) : value;
   return descriptionOf(name).kind === 'integer' && /^[+-]?[0-9]+$/.test(value) ? Number(value) : value;
 }
 

@@ -60,12 +60,22 @@ export class HoldfastError extends Error {
   }
 }
 
+/** Keys and indexes from the root of a document; empty for the document itself. */
+export type IssuePath = readonly (string | number)[];
+
 /** A frame or a command does not follow the contract. Never retryable: the same bytes fail again. */
 export class ContractError extends HoldfastError {
   override readonly name = 'ContractError';
   declare readonly code: RejectCode;
+  /** Of a `SCHEMA_VIOLATION`: where in the document the schema found something, as far as it says. */
+  readonly issues: readonly IssuePath[] | undefined;
 
-  constructor(code: RejectCode, message: string, options: { cause?: unknown } = {}) {
+  constructor(
+    code: RejectCode,
+    message: string,
+    { issues, ...options }: { cause?: unknown; issues?: readonly IssuePath[] } = {},
+  ) {
     super(code, message, { scope: 'command', retryable: false, ...options });
+    this.issues = issues;
   }
 }

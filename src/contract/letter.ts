@@ -1,4 +1,5 @@
 /** The headers of a dead letter. Scalars only: RabbitMQ maps nothing else to AMQP 1.0 properties. */
+import type { IssuePath } from './errors.ts';
 
 export const LETTER_HEADERS = {
   code: 'holdfast-code',
@@ -23,7 +24,7 @@ export const LETTER_HEADERS = {
 /**
  * Longest text in one header, in characters. A header table above 64 KiB kills the connection (amqplib refuses it with
  * a RangeError); 17 headers of at most 2,048 characters of at most 3 bytes of UTF-8 each are 104 kB in the worst case,
- * so only the three free texts may be that long, and the others are bounded by what they hold: 3 x 6 kB + 2 ids of
+ * so only the four free texts may be that long, and the others are bounded by what they hold: 4 x 6 kB + 2 ids of
  * 255 code points (1 kB each) stay far below.
  */
 export const LETTER_TEXT_CHARACTERS_MAX = 2_048;
@@ -56,6 +57,28 @@ export function clipText(text: string): string {
   return (text.length <= LETTER_TEXT_CHARACTERS_MAX ? text : `${headOf(text)}…`)
     .replaceAll('\0', '\uFFFD')
     .toWellFormed();
+}
+
+/** Longest key in a path; what is longer is recognised by its beginning. */
+const ISSUE_KEY_CHARACTERS_MAX = 100;
+
+/**
+ * The paths of issues as they stand in a header: JSON, an array of arrays of keys and indexes. The last ones are left
+ * out if all of them are too long.
+ */
+export function issuesText(paths: readonly IssuePath[]): string {
+  let text = '';
+  for (const path of paths) {
+    const steps = path.map((step) => (typeof step === 'string' ? clipKey(step) : step));
+    const next = `${text === '' ? '' : `${text},`}${JSON.stringify(steps)}`;
+    if (next.length + 2 > LETTER_TEXT_CHARACTERS_MAX) break;
+    text = next;
+  }
+  return `[${text}]`;
+}
+
+function clipKey(key: string): string {
+  return key.slice(0, ISSUE_KEY_CHARACTERS_MAX).replaceAll('\0', '\uFFFD').toWellFormed();
 }
 
 function headOf(text: string): string {

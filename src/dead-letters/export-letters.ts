@@ -19,7 +19,7 @@ const NEWLINE = Buffer.from('\n');
 export function exportLetter(letter: WholeLetter, documentBytesMax: number): ExportedLetter {
   const { body } = letter;
   if (!isUtf8(body)) return { lines: Buffer.alloc(0), leftOut: 'not UTF-8' };
-  const { writes, invalid, loads, error } = readContent(letter, documentBytesMax);
+  const { writes, invalid, loads, error } = readContent(letter, { documentBytesMax });
   if (error !== undefined || loads === 0) return { lines: ended(body), leftOut: undefined };
   const parts = [...writes, ...invalid].toSorted((one, other) => one.start - other.start);
   if (parts.length === 0) return { lines: Buffer.alloc(0), leftOut: 'nothing but loads' };

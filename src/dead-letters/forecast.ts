@@ -9,7 +9,13 @@ import { readStates } from '../store/read-states.ts';
 import { NEVER_STORED, type ObjectRow, type StoredState } from '../store/store.ts';
 import { StoreError } from '../store/store-error.ts';
 import type { WholeLetter } from '../store/stored-letter.ts';
-import { faultOf, type LetterContent, type LetterWrite, readContent } from './letter-content.ts';
+import {
+  faultOf,
+  type LetterContent,
+  type LetterWrite,
+  type ReadContentOptions,
+  readContent,
+} from './letter-content.ts';
 
 /** What would become of one write. */
 export type WriteForecast = 'applied' | 'superseded' | 'fenced' | 'conflict';
@@ -55,8 +61,7 @@ interface ExpectedState extends ObjectState {
 /** States that letters would leave, kept from page to page. A state is some 200 bytes; the longest unused are forgotten. */
 const STATES_MAX = 100_000;
 
-export interface ForecastOptions {
-  readonly documentBytesMax: number;
+export interface ForecastOptions extends ReadContentOptions {
   readonly tombstoneRetentionMs: number;
   /** Milliseconds since 1970. */
   readonly nowMs?: () => number;
@@ -77,7 +82,7 @@ export class Forecaster {
   async forecast(letters: readonly WholeLetter[]): Promise<LetterForecast[]> {
     const read = letters.map((letter) => ({
       letter,
-      content: readContent(letter, this.#options.documentBytesMax),
+      content: readContent(letter, this.#options),
     }));
     const ids = new Set(read.flatMap(({ content }) => content.writes.map(({ command }) => command.id)));
     const stored = ids.size === 0 ? new Map() : await readStates(this.#connection, [...ids]);

@@ -3,6 +3,7 @@ import type { DeleteCommand, SaveCommand } from '../contract/command.ts';
 import { ContractError } from '../contract/errors.ts';
 import { decodeFrame } from '../contract/frame.ts';
 import { COMMANDS_TYPE } from '../contract/names.ts';
+import { schemaViolation, type TypeSchemas } from '../contract/type-schemas.ts';
 import type { WholeLetter } from '../store/stored-letter.ts';
 
 /** A save or delete that is valid, with its place in the body: `[start, end)` with the last newline. */
@@ -33,18 +34,35 @@ export interface LetterContent {
 /** A letter's bytes and what they claimed to be. */
 export type LetterBytes = Pick<WholeLetter, 'body' | 'messageType'>;
 
-/** Reads a letter. Any bytes give a content. */
-export function readContent({ body, messageType }: LetterBytes, documentBytesMax: number): LetterContent {
+export interface ReadContentOptions {
+  readonly documentBytesMax: number;
+  /** Of documents by type, as workers have them; none if not given. */
+  readonly schemas?: TypeSchemas | undefined;
+}
+
+/** Reads a letter as a worker would. Any bytes give a content. */
+export function readContent(
+  { body, messageType }: LetterBytes,
+  { documentBytesMax, schemas }: ReadContentOptions,
+): LetterContent {
   const writes: LetterWrite[] = [];
   const invalid: InvalidPart[] = [];
   let loads = 0;
   try {
     const entries = decodeFrame(messageType ?? COMMANDS_TYPE, body, { place: 'partition', documentBytesMax });
     for (const { command, rejected, ...position } of entries) {
-      // A schema for the type of the object is checked here, as the worker does it, once there are schemas.
       if (rejected !== undefined) invalid.push({ error: rejected.error, ...position });
       else if (command.action === 'load') loads += 1;
-      else writes.push({ command, ...position });
+      else {
+        const { documentStart, documentEnd } = position;
+        const schema = command.action === 'save' ? schemas?.get(command.type) : undefined;
+        const error =
+          schema === undefined || command.action !== 'save'
+            ? undefined
+            : schemaViolation(schema, command.type, body.toString('utf8', documentStart, documentEnd));
+        if (error === undefined) writes.push({ command, ...position });
+        else invalid.push({ error, ...position });
+      }
     }
   } catch (error) {
     if (!(error instanceof ContractError)) throw error;

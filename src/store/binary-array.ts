@@ -33,16 +33,32 @@ function begin(oid: number, count: number, bytes: number): Buffer {
 
 /** `varchar[]` of texts. */
 export function varcharArray(values: readonly string[]): Buffer {
-  let bytes = 0;
-  for (const value of values) bytes += Buffer.byteLength(value);
-  const array = begin(OID.varchar, values.length, bytes);
+  let characters = 0;
+  for (const value of values) characters += value.length;
+  // A UTF-16 unit is at most three bytes of UTF-8.
+  const array = begin(OID.varchar, values.length, 3 * characters);
+  if (values.length === 0) return array;
   let at = HEADER_BYTES;
   for (const value of values) {
-    const written = array.write(value, at + 4);
+    const written = writeUtf8(array, value, at + 4);
     array.writeInt32BE(written, at);
     at += 4 + written;
   }
-  return array;
+  return array.subarray(0, at);
+}
+
+/** Up to this many characters a loop is faster than the call into the runtime (Node 20: 20 ns against 70 ns for 12). */
+const LOOP_CHARACTERS_MAX = 48;
+
+/** Writes a text as UTF-8; returns its bytes. */
+export function writeUtf8(target: Buffer, text: string, at: number): number {
+  if (text.length > LOOP_CHARACTERS_MAX) return target.write(text, at);
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return target.write(text, at);
+    target[at + i] = unit;
+  }
+  return text.length;
 }
 
 /** `bigint[]` of integers that are safe in JavaScript. */
@@ -75,19 +91,6 @@ export function booleanArray(values: readonly boolean[]): Buffer {
   return array;
 }
 
-/** `bytea[]` of bytes. */
-export function byteaArray(values: readonly Buffer[]): Buffer {
-  let bytes = 0;
-  for (const value of values) bytes += value.length;
-  const array = begin(OID.bytea, values.length, bytes);
-  let at = HEADER_BYTES;
-  for (const value of values) {
-    array.writeInt32BE(value.length, at);
-    at += 4 + value.copy(array, at + 4);
-  }
-  return array;
-}
-
 /** `jsonb[]` of documents, whose bytes are copied as they came. */
 export function jsonbArray(documents: readonly DocumentBytes[]): Buffer {
   let bytes = 0;
@@ -97,6 +100,19 @@ export function jsonbArray(documents: readonly DocumentBytes[]): Buffer {
   for (const document of documents) {
     array.writeInt32BE(1 + document.documentEnd - document.documentStart, at);
     at = writeJsonb(array, document, at + 4);
+  }
+  return array;
+}
+
+/** `bytea[]` of documents: bytes that the server does not look into before it is told to. */
+export function byteaArray(documents: readonly DocumentBytes[]): Buffer {
+  let bytes = 0;
+  for (const { documentStart, documentEnd } of documents) bytes += documentEnd - documentStart;
+  const array = begin(OID.bytea, documents.length, bytes);
+  let at = HEADER_BYTES;
+  for (const { body, documentStart, documentEnd } of documents) {
+    at = array.writeInt32BE(documentEnd - documentStart, at);
+    at += body.copy(array, at, documentStart, documentEnd);
   }
   return array;
 }

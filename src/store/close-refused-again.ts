@@ -23,6 +23,6 @@ export async function closeRefusedAgain(
 ): Promise<void> {
   await connection.query(CLOSE_REFUSED_AGAIN, [
     refused.map(({ letterId }) => letterId),
-    byteaArray(refused.map(({ body }) => body)),
+    byteaArray(refused.map(({ body }) => ({ body, documentStart: 0, documentEnd: body.length }))),
   ]);
 }

@@ -3,13 +3,16 @@ import { bigintArray, varcharArray } from './binary-array.ts';
 import type { Queryable } from './connection.ts';
 import type { TombstoneRow } from './store.ts';
 
+/** @param rows what to select from: columns id, version, epoch. */
+export const deleteObjectsFrom = (rows: string): string => `
+    DELETE FROM goverse_objects o
+    USING ${rows} AS given (id, version, epoch)
+    WHERE o.object_id = given.id AND o.epoch <= given.epoch AND o.version < given.version`;
+
 /** $1 varchar[] ids, $2 bigint[] versions, $3 bigint[] epochs. */
 const DELETE_OBJECTS = {
   name: 'holdfast-delete-objects',
-  text: `
-    DELETE FROM goverse_objects o
-    USING unnest($1::varchar[], $2::bigint[], $3::bigint[]) AS given (id, version, epoch)
-    WHERE o.object_id = given.id AND o.epoch <= given.epoch AND o.version < given.version`,
+  text: deleteObjectsFrom('unnest($1::varchar[], $2::bigint[], $3::bigint[])'),
 };
 
 /** Returns how many rows were deleted. */

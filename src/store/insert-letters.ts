@@ -30,7 +30,9 @@ const INSERT_LETTERS = {
 /** Returns how many were not there yet. */
 export async function insertLetters(connection: Queryable, letters: readonly LetterRow[]): Promise<number> {
   const fields = letters.map(({ body: _body, replayOf: _replayOf, ...given }) => given);
-  const bodies = byteaArray(letters.map(({ body }) => body));
+  const bodies = byteaArray(
+    letters.map(({ body }) => ({ body, documentStart: 0, documentEnd: body.length })),
+  );
   const { count } = await connection.query(INSERT_LETTERS, [JSON.stringify(fields), bodies]);
   return count;
 }

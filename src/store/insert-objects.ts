@@ -9,17 +9,21 @@ import { bigintArray, jsonbArray, varcharArray } from './binary-array.ts';
 import type { Queryable } from './connection.ts';
 import type { ObjectRow } from './store.ts';
 
+/** @param rows what to select from: columns id, type, data, version, epoch, next_rcseq. */
+export const insertObjectsFrom = (rows: string): string => `
+    INSERT INTO goverse_objects (object_id, object_type, data, version, epoch, next_rcseq)
+    SELECT given.id, given.type, given.data, given.version, given.epoch, given.next_rcseq
+    FROM ${rows} AS given (id, type, data, version, epoch, next_rcseq)
+    WHERE NOT EXISTS (
+      SELECT FROM holdfast_tombstones t
+      WHERE t.object_id = given.id AND (t.version >= given.version OR t.epoch > given.epoch))`;
+
 /** $1 varchar[] ids, $2 varchar[] types, $3 jsonb[] documents, $4..$6 bigint[] versions, epochs, next_rcseq. */
 const INSERT_OBJECTS = {
   name: 'holdfast-insert-objects',
-  text: `
-    INSERT INTO goverse_objects (object_id, object_type, data, version, epoch, next_rcseq)
-    SELECT given.id, given.type, given.data, given.version, given.epoch, given.next_rcseq
-    FROM unnest($1::varchar[], $2::varchar[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::bigint[])
-      AS given (id, type, data, version, epoch, next_rcseq)
-    WHERE NOT EXISTS (
-      SELECT FROM holdfast_tombstones t
-      WHERE t.object_id = given.id AND (t.version >= given.version OR t.epoch > given.epoch))`,
+  text: insertObjectsFrom(
+    'unnest($1::varchar[], $2::varchar[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::bigint[])',
+  ),
 };
 
 /** Returns how many rows were inserted. */

@@ -15,7 +15,14 @@ const LOCK_SLOTS = {
 
 /** Returns the slots that somebody else holds. */
 export async function lockSlots(connection: Queryable, slots: readonly number[]): Promise<Set<number>> {
-  const { rows } = await connection.query<[slot: number, locked: boolean]>(LOCK_SLOTS, [slots]);
+  const { rows } = await connection.query<LockRow>(LOCK_SLOTS, [slots]);
+  return heldSlots(rows);
+}
+
+/** A slot, and whether we hold it now. */
+export type LockRow = [slot: number, locked: boolean];
+
+export function heldSlots(rows: readonly LockRow[]): Set<number> {
   const held = new Set<number>();
   for (const [slot, locked] of rows) if (!locked) held.add(slot);
   return held;

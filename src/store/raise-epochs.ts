@@ -3,14 +3,17 @@ import { bigintArray, varcharArray } from './binary-array.ts';
 import type { Queryable } from './connection.ts';
 import type { EpochRow } from './store.ts';
 
+/** @param rows what to select from: columns id, epoch. */
+export const raiseEpochsFrom = (rows: string): string => `
+    UPDATE goverse_objects o
+    SET epoch = given.epoch
+    FROM ${rows} AS given (id, epoch)
+    WHERE o.object_id = given.id AND o.epoch < given.epoch`;
+
 /** $1 varchar[] ids, $2 bigint[] epochs. */
 const RAISE_EPOCHS = {
   name: 'holdfast-raise-epochs',
-  text: `
-    UPDATE goverse_objects o
-    SET epoch = given.epoch
-    FROM unnest($1::varchar[], $2::bigint[]) AS given (id, epoch)
-    WHERE o.object_id = given.id AND o.epoch < given.epoch`,
+  text: raiseEpochsFrom('unnest($1::varchar[], $2::bigint[])'),
 };
 
 /** Returns how many rows were changed. */

@@ -58,6 +58,11 @@ export function failureClass(sqlstate: string): FailureClass {
   return BY_CODE[sqlstate] ?? BY_CLASS[sqlstate.slice(0, 2)] ?? 'systemic';
 }
 
+/** The SQLSTATE classes of row failures. No code inside one of them means anything else; a test holds it. */
+export const ROW_FAILURE_CLASSES: readonly string[] = Object.entries(BY_CLASS)
+  .filter(([, failure]) => failure === 'row')
+  .map(([sqlstateClass]) => sqlstateClass);
+
 /** Every code the table names, for the test against PostgreSQL's list. */
 export const NAMED_SQLSTATES: readonly string[] = Object.keys(BY_CODE);
 export const NAMED_SQLSTATE_CLASSES: readonly string[] = Object.keys(BY_CLASS);

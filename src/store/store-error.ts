@@ -66,8 +66,8 @@ const SESSION_ENDED = new Set(['25P03', '57P01', '57P02', '57P03', '57P05']);
  * A primary key of ours is taken although the decision, made under the locks, found it free: a writer who bypasses
  * Holdfast was quicker. Not the row's fault; decided anew it comes out right.
  */
-function isKeyTaken(error: DatabaseError): boolean {
-  return error.code === '23505' && OWN_PRIMARY_KEYS.has(error.constraint ?? '');
+function isKeyTaken(sqlstate: string, constraint: string | undefined): boolean {
+  return sqlstate === '23505' && OWN_PRIMARY_KEYS.has(constraint ?? '');
 }
 
 const OWN_PRIMARY_KEYS = new Set([
@@ -80,7 +80,7 @@ export function toStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   if (error instanceof DatabaseError && error.code !== undefined) {
     return new StoreError(error.message, {
-      failure: isKeyTaken(error) ? 'contended' : failureClass(error.code),
+      failure: failureOf(error.code, error.constraint),
       sqlstate: error.code,
       constraint: error.constraint,
       column: error.column,
@@ -92,6 +92,21 @@ export function toStoreError(error: unknown): StoreError {
   // Everything else is the connection's: refused, reset, ended, timed out.
   const message = error instanceof Error ? error.message || error.name : String(error);
   return new StoreError(message, { failure: 'systemic', connectionLost: true, cause: error });
+}
+
+/** What an error of the server means for a batch. */
+export function failureOf(sqlstate: string, constraint: string | undefined): FailureClass {
+  return isKeyTaken(sqlstate, constraint) ? 'contended' : failureClass(sqlstate);
+}
+
+/**
+ * A guard stopped rows although the decision was made under the locks: a writer who bypasses Holdfast changed them in
+ * between. Decided anew from what is stored now, the batch comes to its right outcome.
+ */
+export function guardMiss(missed: number, expected: number): StoreError {
+  return new StoreError(`${missed} of ${expected} rows were changed by somebody else meanwhile`, {
+    failure: 'contended',
+  });
 }
 
 /**

@@ -97,10 +97,17 @@ export function claimKey(id: string, claim: string): string {
   return `${claim}/${id}`;
 }
 
-/** Either questions that must be answered first, or what to write, in order. */
-export type Decision =
-  | { readonly questions: readonly ContentQuestion[] }
-  | { readonly passes: readonly Changes[]; readonly questions?: undefined };
+/** What to write. */
+export interface WriteDecision {
+  /** In order. */
+  readonly passes: readonly Changes[];
+  /** The saves that would take the place of a row if it were refused, next first. */
+  readonly older: (row: WrittenRow) => readonly ObjectRow[];
+  readonly questions?: undefined;
+}
+
+/** Either questions that must be answered first, or what to write. */
+export type Decision = { readonly questions: readonly ContentQuestion[] } | WriteDecision;
 
 export interface WriteRequest {
   /** Lock slots of all objects, ascending, each once. */
@@ -141,7 +148,7 @@ export type WrittenRow = ObjectRow | TombstoneRow | EpochRow;
 export class RowsRefusedError extends Error {
   override readonly name = 'RowsRefusedError';
   readonly refused: readonly RefusedRow[];
-  /** Rows of the same pass that it does take. */
+  /** Rows that it does take: of the same pass, and older ones in the place of refused ones. */
   readonly acceptedCount: number;
 
   constructor(refused: readonly RefusedRow[], acceptedCount: number) {
@@ -178,6 +185,16 @@ export interface WriteSession extends ReadSession {
    *   error nothing was written, except that a lost connection leaves it unknown; the same request then finds out.
    */
   write(request: WriteRequest): Promise<WriteResult>;
+  /**
+   * Writes down, at once and for all workers, that a frame is begun; returns how often it was within a day and never
+   * ended, this time included.
+   *
+   * @param frameId UUID.
+   * @throws StoreError
+   */
+  beginSuspect(frameId: string): Promise<number>;
+  /** Forgets that a frame was begun. @throws StoreError */
+  endSuspect(frameId: string): Promise<void>;
 }
 
 export interface LoadWanted {

@@ -4,18 +4,22 @@ import type { Queryable } from './connection.ts';
 import { objectArrays } from './insert-objects.ts';
 import type { UpdateRow } from './store.ts';
 
-/** $1..$6 as in insert-objects, $7 boolean[] whether the object was deleted in between. */
-const UPDATE_OBJECTS = {
-  name: 'holdfast-update-objects',
-  text: `
+/** @param rows what to select from: columns id, type, data, version, epoch, next_rcseq, recreated. */
+export const updateObjectsFrom = (rows: string): string => `
     UPDATE goverse_objects o
     SET object_type = given.type, data = given.data, version = given.version, epoch = given.epoch,
         next_rcseq = CASE WHEN given.recreated THEN given.next_rcseq ELSE greatest(o.next_rcseq, given.next_rcseq) END,
         created_at = CASE WHEN given.recreated THEN CURRENT_TIMESTAMP ELSE o.created_at END,
         updated_at = CURRENT_TIMESTAMP
-    FROM unnest($1::varchar[], $2::varchar[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
-      AS given (id, type, data, version, epoch, next_rcseq, recreated)
-    WHERE o.object_id = given.id AND o.epoch <= given.epoch AND o.version < given.version`,
+    FROM ${rows} AS given (id, type, data, version, epoch, next_rcseq, recreated)
+    WHERE o.object_id = given.id AND o.epoch <= given.epoch AND o.version < given.version`;
+
+/** $1..$6 as in insert-objects, $7 boolean[] whether the object was deleted in between. */
+const UPDATE_OBJECTS = {
+  name: 'holdfast-update-objects',
+  text: updateObjectsFrom(
+    'unnest($1::varchar[], $2::varchar[], $3::jsonb[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])',
+  ),
 };
 
 /** Returns how many rows were updated. */

@@ -2,9 +2,14 @@
  * One writer's connection and its transactions:
  * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT.
  */
-import { applyChanges, CHECK_AT_ONCE, halve, isolateRefusedRows, type Staged } from './apply-changes.ts';
+import { applyChanges, type Staged } from './apply-changes.ts';
+import { beginSuspect } from './begin-suspect.ts';
+import { beginWithSlots } from './begin-with-slots.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
+import { CopyRoom } from './copy-rows.ts';
+import { endSuspect } from './end-suspect.ts';
+import { CHECK_AT_ONCE, isolateQuestions, isolateRefusedRows } from './isolate-refused-rows.ts';
 import { lockSlots } from './lock-slots.ts';
 import { readClaims } from './read-claims.ts';
 import { ReadSession } from './read-session.ts';
@@ -12,17 +17,17 @@ import { readStates } from './read-states.ts';
 import { CREATE_STAGING, stageObjects } from './stage-objects.ts';
 import {
   type Changes,
-  type ContentQuestion,
   type Decision,
   type ObjectRow,
-  type RefusedRow,
   RowsRefusedError,
   type Snapshot,
+  type WriteDecision,
   type WriteRequest,
   type WriteResult,
   type WriteSession,
 } from './store.ts';
 import { StoreError, toStoreError } from './store-error.ts';
+import { CREATE_TRIALS } from './try-rows.ts';
 
 const BEGIN = { text: 'BEGIN' };
 const COMMIT = { text: 'COMMIT' };
@@ -30,7 +35,9 @@ const ROLLBACK = { text: 'ROLLBACK' };
 
 export class PostgresWriteSession extends ReadSession implements WriteSession {
   readonly #copyRowsMin: number;
-  readonly #staging = new WeakSet<Connection>();
+  /** Connections that have the temporary table, each with the buffer that is sent over it. */
+  readonly #staging = new WeakMap<Connection, CopyRoom>();
+  readonly #trying = new WeakSet<Connection>();
 
   /** @param copyRowsMin from how many candidate rows on they are sent by COPY. */
   constructor(open: () => Promise<Connection>, copyRowsMin: number) {
@@ -42,20 +49,29 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     return await this.run((connection) => this.#write(connection, request));
   }
 
+  async beginSuspect(frameId: string): Promise<number> {
+    return await this.run((connection) => beginSuspect(connection, frameId));
+  }
+
+  async endSuspect(frameId: string): Promise<void> {
+    await this.run((connection) => endSuspect(connection, frameId));
+  }
+
   async #write(connection: Connection, request: WriteRequest): Promise<WriteResult> {
     const byCopy = !request.isolate && request.candidates.length >= this.#copyRowsMin;
     if (byCopy && !this.#staging.has(connection)) {
       await connection.query(CREATE_STAGING);
-      this.#staging.add(connection);
+      this.#staging.set(connection, new CopyRoom());
+    }
+    if (request.isolate && !this.#trying.has(connection)) {
+      await connection.query(CREATE_TRIALS);
+      this.#trying.add(connection);
     }
     try {
-      await connection.query(BEGIN);
-      if (request.isolate) await connection.query(CHECK_AT_ONCE);
-      const staged = byCopy ? await this.#stage(connection, request.candidates) : new Map();
-      const heldSlots = await lockSlots(connection, request.slots);
-      const passes = await this.#decide(connection, request, heldSlots);
+      const [staged, heldSlots] = await this.#begin(connection, request, byCopy);
+      const { passes, older } = await this.#decide(connection, request, heldSlots);
       const rows = request.isolate
-        ? await this.#isolate(connection, passes)
+        ? await this.#isolate(connection, passes, older)
         : await this.#apply(connection, passes, staged);
       await connection.query(COMMIT);
       return { heldSlots, path: byCopy ? 'copy' : 'rows', rows };
@@ -65,16 +81,32 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     }
   }
 
+  /** Returns what was staged, and the slots that somebody else holds. */
+  async #begin(
+    connection: Connection,
+    { isolate, candidates, slots }: WriteRequest,
+    byCopy: boolean,
+  ): Promise<[Staged, ReadonlySet<number>]> {
+    // Mostly a small batch, for which every round trip counts.
+    if (!byCopy && !isolate) return [new Map(), await beginWithSlots(connection, slots)];
+    await connection.query(BEGIN);
+    if (isolate) await connection.query(CHECK_AT_ONCE);
+    const staged = byCopy ? await this.#stage(connection, candidates) : new Map();
+    return [staged, await lockSlots(connection, slots)];
+  }
+
   async #stage(connection: Connection, candidates: readonly ObjectRow[]): Promise<Staged> {
-    await stageObjects(connection, candidates);
-    return new Map(candidates.map((row, ord) => [row, ord]));
+    await stageObjects(connection, candidates, this.#staging.get(connection) ?? new CopyRoom());
+    const staged = new Map<ObjectRow, number>();
+    for (let ord = 0; ord < candidates.length; ord += 1) staged.set(candidates[ord] as ObjectRow, ord);
+    return staged;
   }
 
   async #decide(
     connection: Connection,
     request: WriteRequest,
     heldSlots: ReadonlySet<number>,
-  ): Promise<readonly Changes[]> {
+  ): Promise<WriteDecision> {
     const states = await readStates(connection, request.ids);
     const claims = request.claims.length > 0 ? await readClaims(connection, request.claims) : new Map();
     let answers: Map<object, boolean> = new Map();
@@ -82,7 +114,7 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     for (;;) {
       const snapshot: Snapshot = { heldSlots, states, claims, answers };
       const decision: Decision = request.decide(snapshot);
-      if (decision.questions === undefined) return decision.passes;
+      if (decision.questions === undefined) return decision;
       const compare = request.isolate ? isolateQuestions : compareContents;
       answers = new Map([...answers, ...(await compare(connection, decision.questions))]);
     }
@@ -94,32 +126,19 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     return rows;
   }
 
-  async #isolate(connection: Connection, passes: readonly Changes[]): Promise<number> {
+  async #isolate(
+    connection: Connection,
+    passes: readonly Changes[],
+    older: WriteDecision['older'],
+  ): Promise<number> {
     let rows = 0;
     for (const changes of passes) {
-      const refused = await isolateRefusedRows(connection, changes);
-      // What later passes would write rests on what was refused here, so it is decided anew without it.
-      const count = changes.inserts.length + changes.updates.length + changes.deletes.length;
-      if (refused.length > 0) throw new RowsRefusedError(refused, count - refused.length);
-      rows += count;
+      // What later passes would write rests on what is refused here, so it is decided anew without it.
+      await isolateRefusedRows(connection, changes, older);
+      rows += changes.inserts.length + changes.updates.length + changes.deletes.length;
     }
     return rows;
   }
-}
-
-/** As `compareContents`, but names the documents that cannot even be compared. @throws RowsRefusedError */
-async function isolateQuestions(
-  connection: Connection,
-  questions: readonly ContentQuestion[],
-): Promise<Map<object, boolean>> {
-  const answers = new Map<object, boolean>();
-  const refused: RefusedRow[] = [];
-  const compare = async (part: ContentQuestion[]): Promise<void> => {
-    for (const [asker, answer] of await compareContents(connection, part)) answers.set(asker, answer);
-  };
-  await halve(connection, questions, compare, refused, ({ row }) => row);
-  if (refused.length > 0) throw new RowsRefusedError(refused, questions.length - refused.length);
-  return answers;
 }
 
 /** Leaves the connection outside any transaction, or unusable; never throws. */

@@ -55,6 +55,13 @@ export const METRICS = {
     labels: {},
     help: 'Messages delivered by RabbitMQ, redelivered ones included.',
   },
+  redeliveries: {
+    name: 'holdfast_redeliveries_total',
+    type: 'counter',
+    unit: 'deliveries',
+    labels: {},
+    help: 'Messages delivered that had been delivered before; each such return costs a message one of its lives.',
+  },
   batches: {
     name: 'holdfast_batches_total',
     type: 'counter',

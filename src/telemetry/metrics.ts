@@ -36,6 +36,7 @@ export interface Metrics {
   readonly commands: Readonly<Record<Outcome, CounterHandle>>;
   readonly commandsInFlight: GaugeHandle;
   readonly deliveries: CounterHandle;
+  readonly redeliveries: CounterHandle;
   readonly batches: Readonly<Record<WritePath, CounterHandle>>;
   readonly batchCommands: HistogramHandle;
   readonly batchRows: HistogramHandle;
@@ -82,6 +83,7 @@ export function createMetrics({ version, processMetrics = true }: MetricsOptions
     commands: countersBy(registry, METRICS.commands, METRICS.commands.labels.outcome),
     commandsInFlight: gauge(registry, METRICS.commandsInFlight),
     deliveries: counter(registry, METRICS.deliveries),
+    redeliveries: counter(registry, METRICS.redeliveries),
     batches: countersBy(registry, METRICS.batches, METRICS.batches.labels.path),
     batchCommands: histogram(registry, METRICS.batchCommands),
     batchRows: histogram(registry, METRICS.batchRows),

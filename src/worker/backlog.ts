@@ -2,14 +2,15 @@
  * What was delivered and is not being worked on yet, by partition, and the taking of batches from it.
  *
  * Natural batching: no timer. A free writer takes what is there; while it writes, the next batch gathers. A partition
- * is with one writer at a time, so its order holds; writers that are free together share the waiting partitions.
+ * is with one writer at a time, so its order holds; writers that are free together share the waiting partitions. A frame
+ * that is suspected (suspects.ts) is given out when nothing else is under way, and nothing else until it is done with.
  */
-import type { PartitionKey, WorkFrame } from './work-frame.ts';
+import type { Decoding, PartitionKey, WorkFrame } from './work-frame.ts';
 
 export interface BacklogOptions {
   readonly batchCommandsMax: number;
   readonly batchBytesMax: number;
-  readonly documentBytesMax: number;
+  readonly decoding: Decoding;
 }
 
 /** The frames of one partition. */
@@ -34,6 +35,8 @@ export interface Batch {
   readonly partitions: readonly PartitionBacklog[];
   /** In queue order within each partition. */
   readonly frames: readonly WorkFrame[];
+  /** The only frame, if it is a suspect: not decoded yet, and to be acked before the batch is released. */
+  readonly suspect: WorkFrame | undefined;
 }
 
 export class Backlog {
@@ -41,6 +44,10 @@ export class Backlog {
   readonly #partitions: PartitionBacklog[] = [];
   /** Writers that wait for work. */
   readonly #waiting: ((batch: Batch | undefined) => void)[] = [];
+  /** Given out and neither released nor stalled. */
+  readonly #underWay = new Set<Batch>();
+  /** The one of them that is a suspect. */
+  #alone: Batch | undefined;
   #nextFirst = 0;
   #scheduled = false;
   #timer: NodeJS.Timeout | undefined;
@@ -98,6 +105,7 @@ export class Backlog {
    * not wanted any more, because they have returned to their queue or will.
    */
   release(batch: Batch, notDone: ReadonlySet<WorkFrame>, setAsideMs: number): WorkFrame[] {
+    this.#end(batch);
     const forgotten: WorkFrame[] = [];
     for (const partition of batch.partitions) {
       partition.busy = false;
@@ -110,6 +118,21 @@ export class Backlog {
     }
     this.#schedule();
     return forgotten;
+  }
+
+  /**
+   * A batch has come to wait for something, for however long: others need not wait for it. Without one, the suspect that
+   * is under way, if there is one.
+   */
+  stalled(batch: Batch | undefined = this.#alone): void {
+    if (batch === undefined) return;
+    this.#end(batch);
+    this.#schedule();
+  }
+
+  #end(batch: Batch): void {
+    this.#underWay.delete(batch);
+    if (this.#alone === batch) this.#alone = undefined;
   }
 
   /**
@@ -136,13 +159,20 @@ export class Backlog {
   #serve(): void {
     clearTimeout(this.#timer);
     const now = performance.now();
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 && this.#alone === undefined) {
       const waiting = this.#partitions.filter(
         ({ busy, paused, frames }) => !busy && !paused && frames.length > 0,
       );
       const ready = waiting.filter(({ notBeforeMs }) => notBeforeMs <= now);
       if (ready.length === 0) {
         if (waiting.length > 0) this.#serveLater(Math.min(...waiting.map((p) => p.notBeforeMs)) - now);
+        return;
+      }
+      const suspected = ready.find(({ frames }) => frames[0]?.suspect === true);
+      if (suspected !== undefined) {
+        if (this.#underWay.size > 0) return;
+        this.#alone = this.#gather([suspected]);
+        this.#waiting.shift()?.(this.#alone);
         return;
       }
       const share = Math.ceil(ready.length / this.#waiting.length);
@@ -158,7 +188,7 @@ export class Backlog {
 
   /** Takes one frame of each partition in turn until the batch is full, so that none starves. */
   #gather(partitions: PartitionBacklog[]): Batch {
-    const { batchCommandsMax, batchBytesMax, documentBytesMax } = this.#options;
+    const { batchCommandsMax, batchBytesMax, decoding } = this.#options;
     const frames: WorkFrame[] = [];
     let commands = 0;
     let bytes = 0;
@@ -167,8 +197,12 @@ export class Backlog {
       progress = false;
       for (const [index, partition] of partitions.entries()) {
         const frame = partition.frames[taken[index] ?? 0];
+        if (frame?.suspect === true) {
+          if (frames.length > 0) continue;
+          return this.#give([partition], [partition.frames.shift() ?? frame], frame);
+        }
         if (frame === undefined || commands >= batchCommandsMax || bytes >= batchBytesMax) continue;
-        frame.decode(documentBytesMax);
+        frame.decode(decoding);
         frames.push(frame);
         commands += frame.commandCount;
         bytes += frame.delivery.body.length;
@@ -179,9 +213,15 @@ export class Backlog {
     const used = partitions.filter((partition, index) => {
       const count = taken[index] ?? 0;
       if (count > 0) partition.frames.splice(0, count);
-      partition.busy = count > 0;
       return count > 0;
     });
-    return { partitions: used, frames };
+    return this.#give(used, frames, undefined);
+  }
+
+  #give(partitions: PartitionBacklog[], frames: WorkFrame[], suspect: WorkFrame | undefined): Batch {
+    for (const partition of partitions) partition.busy = true;
+    const batch = { partitions, frames, suspect };
+    this.#underWay.add(batch);
+    return batch;
   }
 }

@@ -4,7 +4,7 @@ import type { PublishProperties } from '../broker/confirming-publisher.ts';
 import type { Delivery } from '../broker/queue-consumer.ts';
 import type { RejectCode } from '../contract/errors.ts';
 import type { Entry } from '../contract/frame.ts';
-import { clipText, LETTER_HEADERS } from '../contract/letter.ts';
+import { clipText, issuesText, LETTER_HEADERS } from '../contract/letter.ts';
 import { COMMANDS_TYPE, NDJSON_CONTENT_TYPE, routingKey } from '../contract/names.ts';
 import type { PartitionKey, Rejection } from './work-frame.ts';
 
@@ -27,6 +27,11 @@ const LETTER_NAMESPACE = '6d9c2b1e-4a57-4f0e-9a35-0c8f6f1d7b42';
 export function letterId({ messageId, appId, timestamp }: Delivery, position: number, body: Buffer): string {
   const name = JSON.stringify(messageId === undefined ? [appId, timestamp, position] : [messageId, position]);
   return v5(Buffer.concat([Buffer.from(name), body]), LETTER_NAMESPACE);
+}
+
+/** The id of the letter of a whole frame, and so of the frame. */
+export function frameLetterId(delivery: Delivery): string {
+  return letterId(delivery, -1, delivery.body);
 }
 
 export interface LetterSource {
@@ -75,6 +80,7 @@ function letter(
     [LETTER_HEADERS.message]: clipText(error.message),
     [LETTER_HEADERS.sqlstate]: storeError?.sqlstate,
     [LETTER_HEADERS.constraint]: storeError?.constraint,
+    [LETTER_HEADERS.issues]: error.issues === undefined ? undefined : issuesText(error.issues),
     [LETTER_HEADERS.partition]: key === undefined ? undefined : routingKey(key.partitionCount, key.partition),
     [LETTER_HEADERS.objectId]: id,
     [LETTER_HEADERS.objectType]: type,

@@ -27,6 +27,7 @@ import {
 import {
   type BatchClaim,
   type BatchCommand,
+  type BatchSave,
   type BatchWrite,
   isClaim,
   isSave,
@@ -38,7 +39,7 @@ export interface BatchDecision {
   /** One for each command that is neither refused nor in a held slot, once there are no questions left. */
   readonly verdicts: ReadonlyMap<BatchCommand, Verdict>;
   /** Which command each written row stands for, to name the one that the database refuses. */
-  readonly owners: ReadonlyMap<WrittenRow, BatchCommand>;
+  readonly owners: RowOwners;
 }
 
 /**
@@ -52,19 +53,75 @@ export function decideBatch(
 ): BatchDecision {
   const sink = new DecisionSink();
   for (const [id, commands] of objects) {
-    const slot = commands[0]?.slot;
-    if (slot === undefined || snapshot.heldSlots.has(slot)) continue;
+    const [first] = commands;
+    if (first === undefined || snapshot.heldSlots.has(first.slot)) continue;
+    if (commands.length === 1 && !refused.has(first) && decidePlainSave(first, snapshot, sink)) continue;
     new ObjectDecider(id, snapshot, sink).decide(commands, refused);
   }
   const { questions, passes, verdicts, owners } = sink;
-  return { decision: questions.length > 0 ? { questions } : { passes }, verdicts, owners };
+  const older = (row: WrittenRow): readonly ObjectRow[] => sink.older(row);
+  return { decision: questions.length > 0 ? { questions } : { passes, older }, verdicts, owners };
+}
+
+/**
+ * Decides a save that is the only command of its object and newer than what is stored, as an `ObjectDecider` would: it is
+ * what most batches consist of. Returns false for any other.
+ */
+function decidePlainSave(item: BatchCommand, snapshot: Snapshot, sink: DecisionSink): boolean {
+  if (!isSave(item)) return false;
+  const { id, version, epoch, ifVersion } = item.command;
+  const stored = snapshot.states.get(id) ?? NEVER_STORED;
+  if (ifVersion !== undefined || epoch < stored.epoch || version <= stored.version) return false;
+  const { row } = item;
+  const changes = sink.pass(0);
+  if (stored.live) changes.updates.push({ row, recreated: false });
+  else changes.inserts.push(row);
+  if (stored.tombstone) changes.revived.push(id);
+  sink.owners.set(row, item);
+  sink.verdicts.set(item, { outcome: 'applied', version, epoch });
+  return true;
+}
+
+/** Which command a row stands for; asked only when a row is refused, so the index is made only then. */
+class RowOwners {
+  readonly #rows: WrittenRow[] = [];
+  readonly #owners: BatchCommand[] = [];
+  #index: Map<WrittenRow, BatchCommand> | undefined;
+
+  set(row: WrittenRow, owner: BatchCommand): void {
+    this.#rows.push(row);
+    this.#owners.push(owner);
+    this.#index?.set(row, owner);
+  }
+
+  get(row: WrittenRow): BatchCommand | undefined {
+    this.#index ??= new Map(this.#rows.map((each, n) => [each, this.#owners[n] as BatchCommand]));
+    return this.#index.get(row);
+  }
 }
 
 class DecisionSink {
   readonly questions: ContentQuestion[] = [];
   readonly passes: Changes[] = [];
   readonly verdicts = new Map<BatchCommand, Verdict>();
-  readonly owners = new Map<WrittenRow, BatchCommand>();
+  readonly owners = new RowOwners();
+  /** Folds of more than one command, by the row that is written of them. */
+  readonly folds = new Map<WrittenRow, readonly BatchWrite[]>();
+
+  /** The saves that would be written instead of a row, next first, down to a delete, which nothing of ours refuses. */
+  older(row: WrittenRow): readonly ObjectRow[] {
+    const survivor = this.owners.get(row);
+    const others = (this.folds.get(row) ?? [])
+      .filter((item) => item !== survivor)
+      .toSorted((a, b) => b.command.version - a.command.version);
+    const rows: ObjectRow[] = [];
+    for (const item of others) {
+      if (!isSave(item)) break;
+      rows.push(item.row);
+      this.owners.set(item.row, item);
+    }
+    return rows;
+  }
 
   pass(index: number): Changes {
     const existing = this.passes[index];
@@ -93,7 +150,7 @@ class ObjectDecider {
   #version: number;
   #epoch: number;
   /** Where the content of the live state comes from. */
-  #content: 'stored' | ObjectRow = 'stored';
+  #content: 'stored' | BatchSave = 'stored';
   /** What the database will have when the open fold is written. */
   #base: StoredState;
   /** The open fold: applied writes and those that they supersede, in order, and what is folded of them. */
@@ -179,15 +236,20 @@ class ObjectDecider {
     if (!this.#live) return false;
     const against = this.#content;
     if (against !== 'stored') {
-      if (against.type !== item.row.type) return false;
-      if (haveSameBytes(against, item.row)) return true;
+      if (against.row.type !== item.row.type) return false;
+      if (haveSameBytes(against.row, item.row)) return true;
     }
     const answer = this.#snapshot.answers.get(item);
-    if (answer === undefined) {
-      this.#sink.questions.push({ asker: item, row: item.row, against });
-      this.#sink.owners.set(item.row, item);
-    }
+    if (answer === undefined) this.#ask(item, against);
     return answer;
+  }
+
+  /** Either of the two may be what the database cannot even read, and is then named by its row. */
+  #ask(item: BatchSave, against: 'stored' | BatchSave): void {
+    const { questions, owners } = this.#sink;
+    questions.push({ asker: item, row: item.row, against: against === 'stored' ? against : against.row });
+    owners.set(item.row, item);
+    if (against !== 'stored') owners.set(against.row, against);
   }
 
   /** Whether the call sequence to be stored would come from an older save of the fold. */
@@ -206,7 +268,7 @@ class ObjectDecider {
     this.#epoch = item.command.epoch;
     if (isSave(item)) {
       this.#live = true;
-      this.#content = item.row;
+      this.#content = item;
     } else {
       this.#live = false;
       this.#recreated = true;
@@ -246,7 +308,8 @@ class ObjectDecider {
   #closeFold(): void {
     const survivor = this.#survivor;
     if (survivor === undefined) return;
-    this.#emit(survivor, this.#nextPass());
+    const written = this.#emit(survivor, this.#nextPass());
+    if (this.#fold.length > 1) this.#sink.folds.set(written, this.#fold);
     const { version, epoch } = survivor.command;
     for (const item of this.#fold) {
       const outcome = item.command.version === version ? 'applied' : 'superseded';
@@ -258,20 +321,21 @@ class ObjectDecider {
     this.#recreated = false;
   }
 
-  #emit(survivor: BatchWrite, changes: Changes): void {
+  #emit(survivor: BatchWrite, changes: Changes): WrittenRow {
     const base = this.#base;
     if (!isSave(survivor)) {
       const { version, epoch } = survivor.command;
       const tombstone: TombstoneRow = { id: this.#id, version, epoch };
       (base.live ? changes.deletes : changes.tombstones).push(tombstone);
       this.#sink.owners.set(tombstone, survivor);
-      return;
+      return tombstone;
     }
     const { row } = survivor;
     if (base.live) changes.updates.push({ row, recreated: this.#recreated });
     else changes.inserts.push(row);
     if (base.tombstone) changes.revived.push(this.#id);
     this.#sink.owners.set(row, survivor);
+    return row;
   }
 
   #judge(item: BatchWrite, outcome: 'applied' | 'superseded' | 'fenced' | 'conflict'): void {

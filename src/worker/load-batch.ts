@@ -9,7 +9,7 @@ import type { WriteRetry } from './write-retry.ts';
 export function rejectExpired(frames: readonly WorkFrame[]): void {
   for (const { entries } of frames) {
     for (const work of entries) {
-      if (work.load !== undefined && work.answer === undefined && isExpired(work.load.deadline)) {
+      if (work.load !== undefined && work.line === undefined && isExpired(work.load.deadline)) {
         reject(work, { error: expired() });
       }
     }
@@ -23,9 +23,10 @@ export async function loadBatch(
   reader: ObjectReader,
   retry: WriteRetry,
 ): Promise<number> {
-  const works = frames.flatMap(({ entries }) =>
-    entries.filter((work) => work.load !== undefined && work.answer === undefined),
-  );
+  const works: WorkEntry[] = [];
+  for (const { entries } of frames) {
+    for (const work of entries) if (work.load !== undefined && work.line === undefined) works.push(work);
+  }
   let left = works;
   while (left.length > 0) {
     const wanted = left.map(({ load }) => ({ id: load?.id ?? '', document: load?.document ?? true }));
@@ -36,7 +37,7 @@ export async function loadBatch(
     } catch (error) {
       await retry.failed(toStoreError(error));
     }
-    left = left.filter((work) => work.answer === undefined);
+    left = left.filter((work) => work.line === undefined);
   }
   return works.length;
 }
@@ -45,5 +46,9 @@ function answer(work: WorkEntry | undefined, result: Parameters<typeof loadAnswe
   if (work === undefined) return;
   const rejection = refusedRead(result);
   if (rejection !== undefined) reject(work, rejection);
-  else if (!(result instanceof StoreError)) work.answer = loadAnswer(result, work.claimedEpoch);
+  else if (!(result instanceof StoreError)) {
+    const { line, document } = loadAnswer(result, work.claimedEpoch);
+    work.document = document;
+    work.line = line;
+  }
 }

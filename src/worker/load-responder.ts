@@ -48,7 +48,8 @@ interface Request extends AnsweredFrame {
 }
 
 interface RequestEntry extends AnsweredEntry {
-  answer: AnsweredEntry['answer'];
+  line: AnsweredEntry['line'];
+  document: AnsweredEntry['document'];
   rejection: Rejection | undefined;
   listed: AnsweredEntry['listed'];
 }
@@ -160,7 +161,7 @@ export class LoadResponder {
       if (entry === undefined) return;
       const rejection = refusedRead(result);
       if (rejection !== undefined) reject(entry, rejection);
-      else if (!(result instanceof StoreError)) entry.answer = loadAnswer(result);
+      else if (!(result instanceof StoreError)) Object.assign(entry, loadAnswer(result));
     });
     if (loads.length > 0) metrics.loadDuration.committed.observe((performance.now() - startedAt) / 1_000);
     for (const { entry, command } of lists) {
@@ -201,7 +202,7 @@ function openEntries(requests: readonly Request[]): OpenEntry[] {
   for (const { entries } of requests) {
     for (const entry of entries) {
       const command = entry.entry.command;
-      if (command === undefined || entry.answer !== undefined || entry.listed !== undefined) continue;
+      if (command === undefined || entry.line !== undefined || entry.listed !== undefined) continue;
       if (command.action !== 'load' && command.action !== 'list') continue;
       if (isExpired(command.deadline)) reject(entry, { error: expired() });
       else open.push({ entry, command });
@@ -214,7 +215,13 @@ function toRequest(delivery: Delivery): Request {
   const request: Request = { delivery, key: undefined, rejection: undefined, entries: [] };
   try {
     for (const entry of decodeFrame(delivery.type, delivery.body, { place: 'loads' })) {
-      const work: RequestEntry = { entry, answer: undefined, rejection: undefined, listed: undefined };
+      const work: RequestEntry = {
+        entry,
+        line: undefined,
+        document: undefined,
+        rejection: undefined,
+        listed: undefined,
+      };
       if (entry.rejected !== undefined) reject(work, { error: entry.rejected.error });
       request.entries.push(work);
     }

@@ -173,6 +173,7 @@ export class PartitionConsumer implements OwnedPartition {
   #take(frame: WorkFrame): void {
     const { metrics, backlog } = this.#options;
     metrics.deliveries.inc();
+    if (frame.delivery.redelivered) metrics.redeliveries.inc();
     this.#deliveries += 1;
     this.#setActive(true);
     // What comes after a hand-over or a stop began is left unacked, and returns when the channel closes.

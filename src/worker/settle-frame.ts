@@ -5,7 +5,7 @@
 import type { Delivery } from '../broker/queue-consumer.ts';
 import { ContractError } from '../contract/errors.ts';
 import type { Entry } from '../contract/frame.ts';
-import type { Outcome, ReplyItem } from '../contract/reply.ts';
+import { OUTCOMES, type ReplyItem, type ReplyLine } from '../contract/reply.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { commandLetter, type DeadLetter, frameLetter } from './dead-letter.ts';
 import type { DeadLetterPublisher } from './dead-letter-publisher.ts';
@@ -21,9 +21,9 @@ export interface AnsweredFrame {
   readonly entries: readonly AnsweredEntry[];
 }
 
-export type AnsweredEntry = Pick<WorkEntry, 'answer' | 'rejection'> & {
+export type AnsweredEntry = Pick<WorkEntry, 'line' | 'document' | 'rejection'> & {
   readonly entry: Entry;
-  /** Instead of `answer`: what a list found, any number of lines. */
+  /** Instead of `line`: what a list found, any number of lines. */
   readonly listed?: readonly ReplyItem[] | undefined;
 };
 
@@ -51,10 +51,9 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
     delivery.settle();
     return;
   }
-  const rejected = frame.entries.flatMap((work, position) => rejectionLetter(work, position, source));
-  if (!(await letters.publish(rejected, delivery.live))) return;
-  const items = frame.entries.flatMap(answersOf);
-  const refusals = frame.entries.flatMap((work, position) => refusalLetter(work, position, source));
+  if (!(await letters.publish(rejectionLetters(frame, source), delivery.live))) return;
+  const items = answersOf(frame);
+  const refusals = refusalLetters(frame, source);
   if (refusals.length === 0 || replies.isUsable(delivery)) {
     // Before anybody hears of them, so that who has an answer finds it counted.
     countOutcomes(frame.entries, context.metrics);
@@ -69,38 +68,55 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
   delivery.settle();
 }
 
-function answersOf({ answer, listed }: AnsweredEntry): readonly ReplyItem[] {
-  if (listed !== undefined) return listed;
-  if (answer === undefined) throw new Error('a command was left without an answer');
-  return [answer];
-}
-
 type Source = Parameters<typeof commandLetter>[0];
 
-function rejectionLetter(work: AnsweredEntry, position: number, source: Source): DeadLetter[] {
-  const { rejection } = work;
-  // A load that came too late has nothing to replay.
-  if (rejection === undefined || rejection.error.code === 'EXPIRED') return [];
-  return [commandLetter(source, position, work.entry, rejection)];
-}
-
-/** The letter of a write that was fenced or in conflict. */
-function refusalLetter(work: AnsweredEntry, position: number, source: Source): DeadLetter[] {
-  const line = work.answer?.line;
-  if (line?.outcome !== 'fenced' && line?.outcome !== 'conflict') return [];
-  const code = line.outcome === 'fenced' ? 'FENCED' : 'CONFLICT';
-  const what =
-    line.outcome === 'fenced' ? 'the object was claimed with a higher epoch' : 'the stored state differs';
-  const error = new ContractError(code, `${what}: version ${line.version}, epoch ${line.epoch} is stored`);
-  return [commandLetter(source, position, work.entry, { error })];
-}
-
-function countOutcomes(entries: readonly AnsweredEntry[], metrics: Metrics): void {
-  const counts = new Map<Outcome, number>();
-  for (const { answer, listed } of entries) {
-    const outcome =
-      answer?.line.outcome ?? (listed === undefined || listed.length === 0 ? 'absent' : 'found');
-    counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
+function rejectionLetters({ entries }: AnsweredFrame, source: Source): DeadLetter[] {
+  const letters: DeadLetter[] = [];
+  for (let position = 0; position < entries.length; position += 1) {
+    const work = entries[position];
+    // A load that came too late has nothing to replay.
+    if (work?.rejection === undefined || work.rejection.error.code === 'EXPIRED') continue;
+    letters.push(commandLetter(source, position, work.entry, work.rejection));
   }
-  for (const [outcome, count] of counts) metrics.commands[outcome].inc(count);
+  return letters;
+}
+
+/** The letters of writes that were fenced or in conflict. */
+function refusalLetters({ entries }: AnsweredFrame, source: Source): DeadLetter[] {
+  const letters: DeadLetter[] = [];
+  for (let position = 0; position < entries.length; position += 1) {
+    const work = entries[position];
+    if (work?.line?.outcome === 'fenced' || work?.line?.outcome === 'conflict') {
+      letters.push(refusalLetter(work.line, work.entry, position, source));
+    }
+  }
+  return letters;
+}
+
+function refusalLetter(line: ReplyLine, entry: Entry, position: number, source: Source): DeadLetter {
+  const isFenced = line.outcome === 'fenced';
+  const what = isFenced ? 'the object was claimed with a higher epoch' : 'the stored state differs';
+  const message = `${what}: version ${line.version}, epoch ${line.epoch} is stored`;
+  const error = new ContractError(isFenced ? 'FENCED' : 'CONFLICT', message);
+  return commandLetter(source, position, entry, { error });
+}
+
+function answersOf({ entries }: AnsweredFrame): readonly ReplyItem[] {
+  const [first] = entries;
+  // A list is alone in its frame.
+  if (first?.listed !== undefined) return first.listed;
+  if (entries.every(isAnswered)) return entries;
+  throw new Error('a command was left without an answer');
+}
+
+function isAnswered(work: AnsweredEntry): work is AnsweredEntry & ReplyItem {
+  return work.line !== undefined;
+}
+
+function countOutcomes(entries: readonly AnsweredEntry[], { commands }: Metrics): void {
+  const counts = { applied: 0, superseded: 0, fenced: 0, conflict: 0, rejected: 0, found: 0, absent: 0 };
+  for (const { line, listed } of entries) {
+    counts[line?.outcome ?? (listed === undefined || listed.length === 0 ? 'absent' : 'found')] += 1;
+  }
+  for (const outcome of OUTCOMES) if (counts[outcome] > 0) commands[outcome].inc(counts[outcome]);
 }

@@ -4,7 +4,8 @@ import type { LoadCommand, PartitionCommand } from '../contract/command.ts';
 import { ContractError } from '../contract/errors.ts';
 import { decodeFrame, type Entry } from '../contract/frame.ts';
 import { lockSlotOf, partitionOfShard, shardOf } from '../contract/partition.ts';
-import type { ReplyItem, ReplyLine } from '../contract/reply.ts';
+import type { ReplyLine } from '../contract/reply.ts';
+import { schemaViolation, type TypeSchemas } from '../contract/type-schemas.ts';
 import type { StoreError } from '../store/store-error.ts';
 import type { BatchCommand } from './batch-command.ts';
 
@@ -25,11 +26,22 @@ export interface WorkEntry {
   readonly item: BatchCommand | undefined;
   /** Set for loads, claims included: what is read after the commit. */
   readonly load: LoadCommand | undefined;
-  /** Set exactly once. */
-  answer: ReplyItem | undefined;
+  /** The answer, set exactly once; with the document of a found load. */
+  line: ReplyLine | undefined;
+  document: string | undefined;
   /** The epoch a claim was given, once that is committed. */
   claimedEpoch: number | undefined;
   rejection: Rejection | undefined;
+}
+
+/** From how many returns to its queue on a frame is worked on alone. */
+const SUSPECT_RETURNS_MIN = 5;
+
+/** What a frame is read with. */
+export interface Decoding {
+  readonly documentBytesMax: number;
+  /** Of the types whose documents are validated. */
+  readonly schemas: TypeSchemas;
 }
 
 export interface PartitionKey {
@@ -62,14 +74,25 @@ export class WorkFrame {
     return this.rejection === undefined ? this.entries.length : 1;
   }
 
+  /** Whether it has come back so often that it is worked on alone (suspects.ts); and read only then. */
+  get suspect(): boolean {
+    return this.delivery.returns >= SUSPECT_RETURNS_MIN;
+  }
+
+  /** Rejects the frame as a whole, unread. */
+  condemn(rejection: Rejection): void {
+    this.#decoded = true;
+    this.rejection = rejection;
+  }
+
   /** Reads the frame. Safe twice. */
-  decode(documentBytesMax: number): void {
+  decode({ documentBytesMax, schemas }: Decoding): void {
     if (this.#decoded) return;
     this.#decoded = true;
     try {
       const { type, body } = this.delivery;
       const entries = decodeFrame(type, body, { place: 'partition', documentBytesMax });
-      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key));
+      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key, schemas));
     } catch (error) {
       if (!(error instanceof ContractError)) throw error;
       this.rejection = { error };
@@ -77,7 +100,12 @@ export class WorkFrame {
   }
 }
 
-function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: PartitionKey): WorkEntry {
+function toWorkEntry(
+  entry: Entry<PartitionCommand>,
+  body: Buffer,
+  key: PartitionKey,
+  schemas: TypeSchemas,
+): WorkEntry {
   if (entry.rejected !== undefined) {
     return rejected(entry, entry.rejected.error);
   }
@@ -88,20 +116,24 @@ function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: Partitio
     return rejected(entry, new ContractError('WRONG_PARTITION', `the object belongs into partition ${own}`));
   }
   const slot = lockSlotOf(shard);
-  const base = { entry, slot, answer: undefined, claimedEpoch: undefined, rejection: undefined };
   switch (command.action) {
     case 'save': {
       const { id, type, version, epoch, nextRcseq = 0 } = command;
       const { documentStart, documentEnd } = entry;
+      const schema = schemas.get(type);
+      if (schema !== undefined) {
+        const error = schemaViolation(schema, type, body.toString('utf8', documentStart, documentEnd));
+        if (error !== undefined) return rejected(entry, error);
+      }
       const row = { id, type, version, epoch, nextRcseq, body, documentStart, documentEnd };
-      return { ...base, item: { command, row, slot }, load: undefined };
+      return workEntry(entry, slot, { command, row, slot }, undefined);
     }
     case 'delete':
-      return { ...base, item: { command, slot }, load: undefined };
+      return workEntry(entry, slot, { command, slot }, undefined);
     case 'load': {
       const { claim } = command;
       const item = claim === undefined ? undefined : { command: { ...command, claim }, slot };
-      return { ...base, item, load: command };
+      return workEntry(entry, slot, item, command);
     }
     default:
       return command satisfies never;
@@ -109,25 +141,36 @@ function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: Partitio
 }
 
 function rejected(entry: Entry<PartitionCommand>, error: ContractError): WorkEntry {
-  const work: WorkEntry = {
-    entry,
-    slot: undefined,
-    item: undefined,
-    load: undefined,
-    answer: undefined,
-    claimedEpoch: undefined,
-    rejection: undefined,
-  };
+  const work = workEntry(entry, undefined, undefined, undefined);
   reject(work, { error });
   return work;
 }
 
+/** Written out, so that all have one shape: there are thousands in each batch. */
+function workEntry(
+  entry: WorkEntry['entry'],
+  slot: WorkEntry['slot'],
+  item: WorkEntry['item'],
+  load: WorkEntry['load'],
+): WorkEntry {
+  return {
+    entry,
+    slot,
+    item,
+    load,
+    line: undefined,
+    document: undefined,
+    claimedEpoch: undefined,
+    rejection: undefined,
+  };
+}
+
 /** Rejects a command: its answer, and the reason for its dead letter. */
 export function reject(
-  work: Pick<WorkEntry, 'answer' | 'rejection'> & { readonly entry: Entry },
+  work: Pick<WorkEntry, 'line' | 'rejection'> & { readonly entry: Entry },
   rejection: Rejection,
 ): void {
-  work.answer = { line: rejectionLine(work.entry, rejection.error) };
+  work.line = rejectionLine(work.entry, rejection.error);
   work.rejection = rejection;
 }
 

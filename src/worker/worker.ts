@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { BrokerConnection } from '../broker/broker-connection.ts';
 import { ConfirmingPublisher } from '../broker/confirming-publisher.ts';
+import { loadTypes } from '../config/load-types.ts';
 import type { Options } from '../config/options.ts';
 import { type Names, namesFor } from '../contract/names.ts';
+import type { TypeSchemas } from '../contract/type-schemas.ts';
 import type { ConnectionOptions } from '../store/connection.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
 import type { WriteSession } from '../store/store.ts';
@@ -58,6 +60,8 @@ export class Worker {
   readonly #consuming: BrokerConnection;
   readonly #publishing: BrokerConnection;
   readonly #confirming: ConfirmingPublisher;
+  /** The schemas are loaded at start. */
+  readonly #decoding: { readonly documentBytesMax: number; schemas: TypeSchemas };
   readonly #backlog: Backlog;
   /** Aborts as soon as the worker is told to stop. */
   readonly #stopping = new AbortController();
@@ -89,7 +93,8 @@ export class Worker {
     this.#consuming = this.#connection('consume');
     this.#publishing = this.#connection('publish');
     this.#confirming = new ConfirmingPublisher(this.#publishing, options);
-    this.#backlog = new Backlog(options);
+    this.#decoding = { documentBytesMax: options.documentBytesMax, schemas: new Map() };
+    this.#backlog = new Backlog({ ...options, decoding: this.#decoding });
     this.#settle = this.#settleContext();
     this.#responder = new LoadResponder({
       ...options,
@@ -153,6 +158,7 @@ export class Worker {
   async #start(): Promise<void> {
     const options = this.#options;
     const logger = this.#logger;
+    this.#decoding.schemas = await loadTypes(options.types);
     this.#httpServer = await startHttpServer({
       address: options.httpAddress,
       addressGiven: this.#given.httpAddressGiven ?? false,
@@ -212,6 +218,8 @@ export class Worker {
         reader: new ObjectReader(options.replyBytesMax),
         settle: this.#settle,
         metrics,
+        logger: this.#logger,
+        decoding: this.#decoding,
         onFrameDone: (frame) => this.#subscriptions.done(frame),
         onBug: (error) => this.#fail(error),
       });
@@ -304,6 +312,7 @@ export class Worker {
         signal: this.#abandoning.signal,
         onBlocked: (reason) => {
           this.#logger.error({ reason }, 'dead letters are held up');
+          this.#backlog.stalled();
           this.health.fail('broker', reason);
         },
         onUnblocked: () => this.#reportBroker(),

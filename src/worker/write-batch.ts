@@ -44,20 +44,15 @@ export async function writeBatch(
   frames: readonly WorkFrame[],
   context: WriteBatchContext,
 ): Promise<WriteBatchResult> {
-  const works = new Map<BatchCommand, WorkEntry>();
-  for (const { entries } of frames) {
-    for (const work of entries) {
-      if (work.item !== undefined && work.answer === undefined) works.set(work.item, work);
-    }
-  }
-  if (works.size === 0) return { setAside: new Set() };
-  const write = new BatchWriting(frames, works, context);
+  const write = new BatchWriting(frames, context);
+  if (write.isEmpty) return { setAside: new Set() };
   await write.run();
+  const { heldSlots } = write;
   // Loads count as well: they must see the writes before them.
   const setAside = new Set(
-    frames.filter(({ entries }) =>
-      entries.some(({ slot }) => slot !== undefined && write.heldSlots.has(slot)),
-    ),
+    heldSlots.size === 0
+      ? []
+      : frames.filter(({ entries }) => entries.some(({ slot }) => slot !== undefined && heldSlots.has(slot))),
   );
   for (const { entries, delivery, ambiguous } of frames) {
     for (const work of entries) {
@@ -74,7 +69,6 @@ class BatchWriting {
   heldSlots: ReadonlySet<number> = new Set();
   verdicts: ReadonlyMap<BatchCommand, Verdict> = new Map();
   readonly #frames: readonly WorkFrame[];
-  readonly #works: ReadonlyMap<BatchCommand, WorkEntry>;
   readonly #context: WriteBatchContext;
   readonly #objects = new Map<string, BatchCommand[]>();
   readonly #slots: number[];
@@ -84,24 +78,27 @@ class BatchWriting {
   /** What had been written by all writers when this batch was first taken for systemically refused. */
   #writesBefore: number | undefined;
 
-  constructor(
-    frames: readonly WorkFrame[],
-    works: ReadonlyMap<BatchCommand, WorkEntry>,
-    context: WriteBatchContext,
-  ) {
+  constructor(frames: readonly WorkFrame[], context: WriteBatchContext) {
     this.#frames = frames;
-    this.#works = works;
     this.#context = context;
     const slots = new Set<number>();
-    for (const item of works.keys()) {
-      slots.add(item.slot);
-      const { id } = item.command;
-      const commands = this.#objects.get(id);
-      if (commands === undefined) this.#objects.set(id, [item]);
-      else commands.push(item);
-      if (isClaim(item)) this.#claims.push({ id, claim: item.command.claim });
+    for (const { entries } of frames) {
+      for (const { item, line } of entries) {
+        if (item === undefined || line !== undefined) continue;
+        slots.add(item.slot);
+        const { id } = item.command;
+        const commands = this.#objects.get(id);
+        if (commands === undefined) this.#objects.set(id, [item]);
+        else commands.push(item);
+        if (isClaim(item)) this.#claims.push({ id, claim: item.command.claim });
+      }
     }
     this.#slots = [...slots].toSorted((a, b) => a - b);
+  }
+
+  /** Whether there is nothing to write. */
+  get isEmpty(): boolean {
+    return this.#objects.size === 0;
   }
 
   async run(): Promise<void> {
@@ -158,7 +155,10 @@ class BatchWriting {
   #candidates(): ObjectRow[] {
     const rows: ObjectRow[] = [];
     for (const commands of this.#objects.values()) {
-      const last = commands.findLast((item) => !isClaim(item) && !this.#refused.has(item));
+      const last =
+        commands.length === 1 && this.#refused.size === 0
+          ? commands[0]
+          : commands.findLast((item) => !isClaim(item) && !this.#refused.has(item));
       if (last !== undefined && isSave(last)) rows.push(last.row);
     }
     return rows;
@@ -179,9 +179,13 @@ class BatchWriting {
   }
 
   #reject({ refused }: RowsRefusedError, attempts: number): void {
+    const works = new Map<BatchCommand, WorkEntry>();
+    for (const { entries } of this.#frames) {
+      for (const work of entries) if (work.item !== undefined) works.set(work.item, work);
+    }
     for (const { row, error } of refused) {
       const owner = this.#decided?.owners.get(row);
-      const work = owner === undefined ? undefined : this.#works.get(owner);
+      const work = owner === undefined ? undefined : works.get(owner);
       if (owner === undefined || work === undefined) continue;
       this.#refused.add(owner);
       reject(work, {
@@ -235,7 +239,7 @@ function answerWrite(item: BatchCommand, work: WorkEntry, verdict: Verdict, rede
     case 'conflict': {
       const { outcome, version, epoch } = verdict;
       const line: ReplyLine = { id, outcome, version, epoch };
-      work.answer = { line: outcome === 'conflict' && redelivered ? { ...line, redelivered } : line };
+      work.line = outcome === 'conflict' && redelivered ? { ...line, redelivered } : line;
       return;
     }
     default:

@@ -24,9 +24,15 @@ export interface WriteRetryOptions {
 export class WriteRetry {
   readonly #options: WriteRetryOptions;
   #retries = 0;
+  #onWait: () => void = () => {};
 
   constructor(options: WriteRetryOptions) {
     this.#options = options;
+  }
+
+  /** A new batch is begun. @param onWait told each time that it has to wait. */
+  begin(onWait: () => void): void {
+    this.#onWait = onWait;
   }
 
   succeeded(): void {
@@ -40,6 +46,7 @@ export class WriteRetry {
     const delayMs = backoffMs(this.#retries, retryDelayMsMin, retryDelayMsMax);
     this.#retries += 1;
     onFailure(error, delayMs);
+    this.#onWait();
     await pause(delayMs, signal);
     if (signal.aborted) throw new StoppedError('the worker was stopped before the batch could be written');
   }

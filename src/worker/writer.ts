@@ -5,14 +5,16 @@
  */
 import type { WriteSession } from '../store/store.ts';
 import { StoreError } from '../store/store-error.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog, Batch } from './backlog.ts';
 import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
 import { type SettleContext, settleFrame } from './settle-frame.ts';
+import { beginSuspect, endSuspect } from './suspects.ts';
 import type { VersionAhead } from './version-ahead.ts';
-import type { WorkFrame } from './work-frame.ts';
+import type { Decoding, WorkFrame } from './work-frame.ts';
 import { writeBatch } from './write-batch.ts';
 import { StoppedError, type WriteRetry } from './write-retry.ts';
 
@@ -31,6 +33,8 @@ export interface WriterContext {
   readonly reader: ObjectReader;
   readonly settle: SettleContext;
   readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly decoding: Decoding;
   /** Told of every frame that is done with: settled, returned, or given up. */
   readonly onFrameDone: (frame: WorkFrame) => void;
   /** Told of what should never happen. */
@@ -43,12 +47,22 @@ export async function runWriter(context: WriterContext): Promise<void> {
   for (;;) {
     const batch = await context.backlog.take();
     if (batch === undefined) break;
+    context.retry.begin(() => context.backlog.stalled(batch));
     try {
-      for (const frame of await runBatch(batch, context)) {
+      if (batch.suspect !== undefined) {
+        await runSuspect(batch, batch.suspect, context);
+        continue;
+      }
+      const setAside = await runBatch(batch, context);
+      // The next batch of these partitions may begin: what follows touches the database no more.
+      release(batch, setAside, context);
+      for (const frame of batch.frames) {
+        if (setAside.has(frame)) continue;
         const settled = settle(frame, context).finally(() => settling.delete(settled));
         settling.add(settled);
       }
     } catch (error) {
+      context.backlog.stalled(batch);
       for (const frame of batch.frames) context.onFrameDone(frame);
       if (error instanceof StoppedError) break;
       // A frame that makes us fail is not settled: it returns with its channel, and its lives are counted.
@@ -58,6 +72,19 @@ export async function runWriter(context: WriterContext): Promise<void> {
   }
   await Promise.all(settling);
   await context.session.close();
+}
+
+/** Works on a suspect: whoever dies meanwhile, dies of this frame. */
+async function runSuspect(batch: Batch, frame: WorkFrame, context: WriterContext): Promise<void> {
+  await beginSuspect(frame, context);
+  const setAside = await runBatch(batch, context);
+  if (!setAside.has(frame)) await settle(frame, context);
+  await endSuspect(frame, context);
+  release(batch, setAside, context);
+}
+
+function release(batch: Batch, setAside: ReadonlySet<WorkFrame>, context: WriterContext): void {
+  for (const frame of context.backlog.release(batch, setAside, SET_ASIDE_MS)) context.onFrameDone(frame);
 }
 
 /** Never rejects. */
@@ -70,9 +97,9 @@ async function settle(frame: WorkFrame, context: WriterContext): Promise<void> {
   context.onFrameDone(frame);
 }
 
-/** Returns the frames that have all their answers. */
-async function runBatch(batch: Batch, context: WriterContext): Promise<WorkFrame[]> {
-  const { backlog, metrics } = context;
+/** Returns the frames that must be tried again; the others have all their answers. */
+async function runBatch(batch: Batch, context: WriterContext): Promise<Set<WorkFrame>> {
+  const { metrics } = context;
   metrics.batchCommands.observe(batch.frames.reduce((sum, { commandCount }) => sum + commandCount, 0));
   const fresh = batch.frames.filter(({ counted }) => !counted);
   for (const frame of fresh) {
@@ -86,9 +113,7 @@ async function runBatch(batch: Batch, context: WriterContext): Promise<WorkFrame
   const startedAt = performance.now();
   const loads = await loadBatch(done, context.session, context.reader, context.retry);
   if (loads > 0) metrics.loadDuration.ordered.observe((performance.now() - startedAt) / 1_000);
-  // The next batch of these partitions may begin: what follows touches the database no more.
-  for (const frame of backlog.release(batch, setAside, SET_ASIDE_MS)) context.onFrameDone(frame);
-  return done;
+  return setAside;
 }
 
 /** Writes the batch; returns the frames that must be tried again. */

@@ -55,12 +55,11 @@ it('goes on when one frame with poison is there twice, as after a lost confirm',
 });
 
 it('keeps the order of a partition whose workers are killed one after the other', async () => {
-  // A worker that has seen small frames asks for more of them ahead than a new one. What it held returns to the queue;
-  // its successor takes the first of that and is killed as well. Its own part must not end up behind the rest.
-  const environment = {};
+  // What the first held returns to the queue; its successor takes as much of that and is killed as well. What that held
+  // must not end up behind the rest, as it did while a new worker asked for fewer frames ahead than an old one.
   const object = nextObject();
   const found = await scripted(async (run) => {
-    const first = await run.worker(environment);
+    const first = await run.worker();
     const other = nextObject();
     for (let version = 1; version <= 120; version += 1) await run.publish(save(other, version));
     await run.send(loadCommand(other));
@@ -78,11 +77,11 @@ it('keeps the order of a partition whose workers are killed one after the other'
     await pause(500);
     const secondHook = HOOK_WORKER + Number(first.name.slice(1)) + 1;
     releases.push(await run.hold(secondHook));
-    const second = await run.worker(environment);
+    const second = await run.worker();
     await run.untilHeld(secondHook);
     await second.kill();
     for (const release of releases) await release();
-    await run.worker(environment);
+    await run.worker();
     return [object, other];
   });
   expect(found).toEqual([]);

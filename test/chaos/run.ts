@@ -1,12 +1,18 @@
-/** `npm run chaos`: the long fault run. `--minutes N --seed N --json FILE --keep`. */
+/**
+ * `npm run chaos`: the long fault run, `--minutes N --seed N --json FILE --keep`; or, with `--outage NAME`, one long
+ * outage under steady publishing, `--minutes N --rate N --json FILE`.
+ */
 import { randomInt } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startServers } from '../servers/ladder.ts';
-import { type ChaosResult, runChaos } from './harness/chaos-run.ts';
+import { runChaos } from './harness/chaos-run.ts';
 import { describeResult } from './harness/result-table.ts';
+import { isOutageName, OUTAGES } from './outages/outage.ts';
+import { runOutage } from './outages/outage-run.ts';
+import { describeOutage } from './outages/outage-table.ts';
 
 const { values } = parseArgs({
   options: {
@@ -15,7 +21,8 @@ const { values } = parseArgs({
     json: { type: 'string' },
     keep: { type: 'boolean', default: false },
     objects: { type: 'string', default: '20000' },
-    rate: { type: 'string', default: '6000' },
+    rate: { type: 'string' },
+    outage: { type: 'string' },
     'fault-interval': { type: 'string', default: '3500' },
   },
 });
@@ -49,22 +56,40 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+const { outage } = values;
+if (outage !== undefined && !isOutageName(outage)) {
+  throw new Error(`--outage must be one of ${Object.keys(OUTAGES).join(', ')}`);
+}
 const servers = await startServers();
 const folder = await mkdtemp(join(tmpdir(), 'holdfast-chaos-'));
-let result: ChaosResult;
+let result: { readonly held: boolean };
+let description: string;
 try {
-  process.stderr.write(`seed ${seed}: repeat this run with --seed ${seed}\n${servers.describe}\n`);
-  result = await runChaos(servers, {
-    seed,
-    minutes: positive('minutes', values.minutes),
-    folder,
-    keep: values.keep,
-    faultIntervalMs: positive('fault-interval', values['fault-interval']),
-    objects: positive('objects', values.objects),
-    rateMax: positive('rate', values.rate),
-    onProgress: showProgress,
-    signal: stopping.signal,
-  });
+  const minutes = positive('minutes', values.minutes);
+  process.stderr.write(`${servers.describe}\n`);
+  if (outage === undefined) {
+    process.stderr.write(`seed ${seed}: repeat this run with --seed ${seed}\n`);
+    const chaos = await runChaos(servers, {
+      seed,
+      minutes,
+      folder,
+      keep: values.keep,
+      faultIntervalMs: positive('fault-interval', values['fault-interval']),
+      objects: positive('objects', values.objects),
+      rateMax: positive('rate', values.rate ?? '6000'),
+      onProgress: showProgress,
+      signal: stopping.signal,
+    });
+    result = chaos;
+    description = describeResult(chaos);
+    if (values.keep) description += `\nhistory kept in ${chaos.folder}`;
+  } else {
+    const rate = positive('rate', values.rate ?? '500');
+    const over = { outage, minutes, rate, folder, onProgress: showProgress, signal: stopping.signal };
+    const done = await runOutage(servers, over);
+    result = done;
+    description = describeOutage(done);
+  }
 } catch (error) {
   process.stderr.write(`\nthe run failed; what was recorded so far is in ${folder}\n`);
   throw error;
@@ -72,7 +97,6 @@ try {
   await servers.stop();
 }
 if (terminal) process.stderr.write('\r\u001b[K');
-console.log(describeResult(result));
-if (values.keep) console.log(`history kept in ${result.folder}`);
+console.log(description);
 if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(result, null, 2)}\n`);
 process.exit(result.held && !stopping.signal.aborted ? 0 : 1);

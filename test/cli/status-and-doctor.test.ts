@@ -18,6 +18,7 @@ interface Status {
     readonly partitions: { readonly count: number; readonly waiting: number; readonly queues: unknown[] };
     readonly otherPartitionCounts: { readonly count: number; readonly waiting: number }[];
     readonly loads: unknown;
+    readonly workers: { readonly name: string; readonly partitions: string[] }[];
   };
   readonly store: {
     readonly reachable: boolean;
@@ -109,6 +110,16 @@ describe('when all is well', () => {
     );
   });
 
+  it('doctor looks into the module of schemas as a worker does', async () => {
+    cli.file('types.mjs', 'export default { "Chat Room": { safeParse: () => ({ success: true }) } };');
+    cli.file('typed.yaml', 'types: ./types.mjs\n');
+    const { code, checks } = await doctor('--config', 'typed.yaml');
+    expect(code).toBe(0);
+    expect(checks).toContainEqual(expect.objectContaining({ name: 'types', found: '1 schema: Chat Room' }));
+    const missing = await doctor('--types', 'nowhere.mjs');
+    expect([missing.code, missing.bad.includes('fail types')]).toEqual([65, true]);
+  });
+
   it('doctor shows which value came from where', async () => {
     cli.file('some.yaml', 'writers: 3\n');
     const { options } = await doctor('--config', 'some.yaml', '--log-level', 'warn');
@@ -120,7 +131,7 @@ describe('when all is well', () => {
       'default',
     ]);
     const { stdout } = await cli.run(['doctor', '--options']);
-    expect(stdout).toMatch(/heartbeatMs +10000 +default/);
+    expect(stdout).toMatch(/heartbeatMs +5000 +default/);
     expect(stdout).toMatch(/prefix +holdfast-test-\S+ +environment variable HOLDFAST_PREFIX/);
   });
 
@@ -132,7 +143,7 @@ describe('when all is well', () => {
     });
     await scratch.sql.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
     await scratch.sql.query(
-      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims, holdfast_dead_letters,
+      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims, holdfast_suspects, holdfast_dead_letters,
          holdfast_dead_letter_audit TO ${role}`,
     );
     const url = new URL(scratch.databaseUrl);
@@ -145,6 +156,27 @@ describe('when all is well', () => {
     ]);
     await scratch.sql.query(`GRANT INSERT, UPDATE, DELETE ON goverse_objects TO ${role}`);
     expect((await doctor('--database-url', url.href)).code).toBe(0);
+  });
+
+  it('status says which worker has which partition', async () => {
+    const workers = await Promise.all([startWorker(cli), startWorker(cli)]);
+    await eventually(async () => {
+      // One object for each partition, so that every queue delivers to whoever has it.
+      await cli.run(['publish', '--until', 'persisted', '-'], {
+        input: Array.from({ length: PARTITIONS }, (_, shard) =>
+          JSON.stringify({ save: { id: `shard#${shard}/status`, type: 'T', version: Date.now() } }).concat(
+            '\n{}\n',
+          ),
+        ).join(''),
+      });
+      const { broker } = await cli.json<Status>(['status']);
+      const owned = broker.workers.flatMap(({ partitions }) => partitions);
+      return broker.workers.length === 2 && owned.length === PARTITIONS && new Set(owned).size === PARTITIONS;
+    }, PATIENCE_MS);
+    const { stdout } = await cli.run(['status']);
+    expect(stdout).toMatch(/partitions of +\S+: (none known|[0-3, ]+)\n +\S+: (none known|[0-3, ]+)\n/);
+    for (const worker of workers) worker.signal('SIGTERM');
+    await Promise.all(workers.map(({ ended }) => ended));
   });
 
   it('both tell what waits, also for another number of partitions', async () => {

@@ -133,6 +133,13 @@ describe('a worker that cannot start', () => {
     expect(lastLine(stdout)).toContain('"msg":"worker stopped"');
   });
 
+  it('says why in one line: the schemas cannot be loaded', async () => {
+    cli.file('not-schemas.mjs', 'export const User = { name: "string" };');
+    const { code, stderr } = await cli.run(['worker', '--types', './not-schemas.mjs']);
+    expect(code).toBe(78);
+    expect(lastLine(stderr)).toContain('not-schemas.mjs cannot be used: "User" is not a Zod schema');
+  });
+
   it('says why in one line: nobody migrated', async () => {
     const url = await scratch.createDatabase('-bare');
     const { code, stderr } = await cli.run(['worker', '--no-migrate', '--database-url', url]);

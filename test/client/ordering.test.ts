@@ -113,6 +113,7 @@ function subject(options: object): Subject {
     clock: new VersionClock(),
     claims: new ClaimedEpochs(1),
     documentBytesMax: resolved.documentBytesMax,
+    schemas: new Map(),
     partitions: [sender],
     loads: sender,
   });

@@ -1,6 +1,7 @@
 /** Saves and deletes as they go over the wire, and what is refused before it does. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { connect } from '../../src/client/connect.ts';
 import { partitionOf } from '../../src/contract/partition.ts';
 import { eventually } from '../support/eventually.ts';
@@ -70,6 +71,24 @@ describe('a save', () => {
     await client.save({ id: 'bytes', type: 'T', document: new TextEncoder().encode(text) });
     const arrivals = await eventually(() => worker.arrivals.length === 2 && worker.arrivals);
     expect(arrivals.map(({ document }) => document)).toStrictEqual([text, text]);
+  });
+
+  test('that does not fit the schema of its type fails before anything is sent', async () => {
+    const worker = await installation.work();
+    const client = await installation.connect({ types: { User: z.object({ name: z.string() }) } });
+    const saving = client.save({ id: 'a', type: 'User', document: { name: 7 } });
+    await expect(saving).rejects.toMatchObject({ code: 'SCHEMA_VIOLATION', issues: [['name']] });
+    await client.save({ id: 'a', type: 'User', document: { name: 'alice' } });
+    await client.save({ id: 'b', type: 'Other', document: { name: 7 } });
+    const arrivals = await eventually(() => worker.arrivals.length === 2 && worker.arrivals);
+    expect(arrivals.map(({ document }) => document)).toStrictEqual(['{"name":"alice"}', '{"name":7}']);
+  });
+
+  test('of a type whose schema is none cannot even be asked for', async () => {
+    await expect(installation.connect({ types: { User: { name: 'string' } } })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('types: "User" is not a Zod schema') as string,
+    });
   });
 
   test('of text on several lines arrives on one', async () => {

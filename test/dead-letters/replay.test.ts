@@ -128,6 +128,12 @@ describe('a replay after the table was repaired', () => {
   });
 });
 
+/** A module of schemas, in which the age of type Aged must be of this type. */
+const schema = (age: string): string =>
+  `const fits = (d) => typeof d.age === '${age}';
+       export const Aged = { safeParse: (d) => fits(d) ? { success: true, data: d }
+         : { success: false, error: { issues: [{ code: 'invalid_type', path: ['age'], message: '' }] } } };`;
+
 describe('a letter', () => {
   it('that is rejected again is closed, and there is one new open letter of the same command', async () => {
     await scratch.sql.query(`ALTER TABLE goverse_objects ADD CONSTRAINT no_b CHECK (object_id <> 'b')`);
@@ -209,6 +215,22 @@ describe('a letter', () => {
     expect([code, stdout]).toEqual([0, '4 are still invalid, 1 is a load that nobody waits for\n']);
     expect((await replay()).code).toBe(65);
     await emptyTable(scratch);
+  });
+
+  it('that does not fit the schema of its type is left out until the schema is relaxed', async () => {
+    await putLetters(scratch, [
+      {
+        body: save({ id: 'z', version: 1, type: 'Aged' }, '{"age":"7"}'),
+        objectId: 'z',
+        code: 'SCHEMA_VIOLATION',
+      },
+    ]);
+    const strict = cli.file('strict.mjs', schema('number'));
+    const relaxed = cli.file('relaxed.mjs', schema('string'));
+    expect((await replay('--types', strict)).stdout).toContain('1 is still invalid');
+    expect(await stored('z')).toBeUndefined();
+    expect(await replayJson('--types', relaxed)).toMatchObject({ letters: 1, applied: 1 });
+    expect(await stored('z')).toEqual({ version: 1, data: { age: '7' } });
   });
 
   it('of a whole frame is split by the partitions of today; loads are left out, invalid commands become letters', async () => {

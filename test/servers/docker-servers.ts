@@ -25,6 +25,8 @@ interface Image {
   environment(password: string): Record<string, string>;
   command: string[];
   ask(address: Address): Promise<unknown>;
+  /** Stops the server from within; where there is none, the container's own stop does. */
+  shutdown?: string[];
 }
 
 const RABBITMQ: Image = {
@@ -34,6 +36,8 @@ const RABBITMQ: Image = {
   environment: (password) => ({ RABBITMQ_DEFAULT_USER: SERVER_USER, RABBITMQ_DEFAULT_PASS: password }),
   command: [],
   ask: amqpVersion,
+  // Not every image passes on the signal of a stop; then the server would be killed after its time.
+  shutdown: ['rabbitmqctl', 'shutdown'],
 };
 
 const POSTGRES: Image = {
@@ -119,7 +123,9 @@ async function startContainer(
     authority: `${SERVER_USER}:${password}@${host}:${port}`,
     address: { host, port },
     container,
-    control: controlOf(client, container, () => untilAnswered(image.server, START_LIMIT_MS, answer)),
+    control: controlOf(client, container, image.shutdown, () =>
+      untilAnswered(image.server, START_LIMIT_MS, answer),
+    ),
   };
 }
 
@@ -142,6 +148,7 @@ async function postgresVersion({ container }: ContainerServer): Promise<string> 
 function controlOf(
   client: ContainerRuntimeClient,
   container: StartedTestContainer,
+  shutdown: string[] | undefined,
   answer: () => Promise<unknown>,
 ): ServerControl {
   const handle = client.container.getById(container.getId());
@@ -150,8 +157,11 @@ function controlOf(
     pid: () => undefined,
     stop: async (mode = 'orderly') => {
       if (!(await running())) return;
-      if (mode === 'orderly') await handle.stop({ t: STOP_LIMIT_S });
-      else await handle.kill({ signal: 'SIGKILL' });
+      if (mode === 'kill') await handle.kill({ signal: 'SIGKILL' });
+      else {
+        if (shutdown !== undefined) await container.exec(shutdown);
+        await handle.stop({ t: STOP_LIMIT_S });
+      }
       await handle.wait(); // kill returns when the signal is sent
     },
     start: async () => {

@@ -3,8 +3,10 @@
  * the rows at fault are named and nothing else, the others are written, and no document stands in an error.
  */
 import { describe, expect, it } from 'vitest';
-import { RowsRefusedError, type WriteRequest } from '../../src/store/store.ts';
+import { Connection } from '../../src/store/connection.ts';
+import { RowsRefusedError, type WriteRequest, type WriteSession } from '../../src/store/store.ts';
 import type { StoreError } from '../../src/store/store-error.ts';
+import { PostgresWriteSession } from '../../src/store/write-session.ts';
 import { type BatchCommand, isSave } from '../../src/worker/batch-command.ts';
 import { decideBatch } from '../../src/worker/decide.ts';
 import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
@@ -97,6 +99,7 @@ describe.each(['rows', 'copy'] as const)('with rows sent as %s', (path) => {
     ['its own', 'P0001'],
     ['the one of a CHECK', '23514'],
     ['data_exception', '22000'],
+    ['a failed assertion, which OTHERS does not catch', 'P0004'],
   ])('a trigger that raises with SQLSTATE %s refuses its row', async (_name, errcode) => {
     const store = await open();
     await runBatch(store.session, [
@@ -220,7 +223,127 @@ describe.each(['rows', 'copy'] as const)('with rows sent as %s', (path) => {
   });
 });
 
+/** A session that counts what it sends. */
+async function countingSession(store: TestStore): Promise<{ session: WriteSession; statements: string[] }> {
+  const statements: string[] = [];
+  const session = new PostgresWriteSession(async () => {
+    const connection = await Connection.open(store.options);
+    const query = connection.query.bind(connection);
+    connection.query = async (statement, values) => {
+      statements.push(statement.text);
+      return await query(statement, values);
+    };
+    return connection;
+  }, COPY_ROWS_MIN.rows);
+  scratch.onEnd(() => session.close());
+  return { session, statements };
+}
+
+describe('the cost of refused rows', () => {
+  it.each([
+    ['new rows', false],
+    ['updates', true],
+  ])('is a fixed number of statements for %s, however many there are', async (_name, stored) => {
+    const counts: number[] = [];
+    for (const rude of [[7], Array.from({ length: 200 }, (_, n) => 2 * n)]) {
+      const store = await openStore(scratch);
+      if (stored) await runBatch(store.session, saves(400, 1));
+      await store.sql.query(CHECK);
+      const { session, statements } = await countingSession(store);
+      const { outcomes } = await runBatch(session, saves(400, 2, rude));
+      expect([...outcomes.values()].filter(({ outcome }) => outcome === 'rejected')).toHaveLength(
+        rude.length,
+      );
+      counts.push(statements.length);
+    }
+    // Three transactions of 6 or so; one statement finds all refused rows, one makes the functions.
+    expect(counts[1]).toBe(counts[0]);
+    expect(counts[0]).toBeLessThanOrEqual(20);
+  });
+
+  it('is the same for many states of one object, each of which takes the place of the next', async () => {
+    const store = await openStore(scratch);
+    await store.sql.query(CHECK);
+    const { session, statements } = await countingSession(store);
+    const batch = Array.from({ length: 300 }, (_, n) =>
+      save('hot', n === 100 ? '{"fine":1}' : `{"rude":${n}}`, { version: n + 1 }),
+    );
+    const { outcomes } = await runBatch(session, [...batch, save('other', '{}', { version: 1 })]);
+    expect(batch.map((item) => outcomes.get(item)?.outcome)).toEqual(
+      batch.map((_, n) => (n < 100 ? 'superseded' : n === 100 ? 'applied' : 'rejected')),
+    );
+    expect(statements.length).toBeLessThanOrEqual(21);
+  });
+
+  it('goes no further down than a delete, which is written instead', async () => {
+    const store = await openStore(scratch);
+    await runBatch(store.session, [save('a', '{}', { version: 1 })]);
+    await store.sql.query(CHECK);
+    const batch = [
+      save('a', '{"rude":2}', { version: 2 }),
+      remove('a', { version: 3 }),
+      save('a', '{"rude":4}', { version: 4 }),
+      save('a', '{"rude":5}', { version: 5 }),
+    ];
+    expect(await outcomesOf(store, batch)).toEqual(['superseded', 'applied', 'rejected', 'rejected']);
+    expect(await storedIds(store)).toEqual([]);
+  });
+
+  it('does not depend on what columns of the table are called', async () => {
+    const store = await openStore(scratch);
+    await store.sql.query(CHECK);
+    for (const name of [
+      'ids',
+      'types',
+      'documents',
+      'versions',
+      'head',
+      'tail',
+      'n',
+      'ord',
+      'code',
+      'keep',
+    ]) {
+      await store.sql.query(`ALTER TABLE goverse_objects ADD COLUMN ${name} INTEGER`);
+    }
+    await runBatch(store.session, [save('b', '{}', { version: 1 }), save('c', '{}', { version: 1 })]);
+    const batch = [
+      save('a', '{"rude":1}', { version: 2 }),
+      save('b', '{"rude":1}', { version: 2 }),
+      save('d', '{}', { version: 2 }),
+      remove('c', { version: 2 }),
+    ];
+    expect(await outcomesOf(store, batch)).toEqual(['rejected', 'rejected', 'applied', 'applied']);
+  });
+});
+
 describe('isolating', () => {
+  it('blames the one of two documents that cannot be read, not the one it is compared with', async () => {
+    const store = await openStore(scratch);
+    const { rows } = await store.sql.query<{ name: string }>('SELECT current_database() AS name');
+    await store.sql.query(`ALTER DATABASE "${rows[0]?.name}" SET max_stack_depth = '100kB'`);
+    try {
+      const fresh = { ...store, session: store.open() };
+      const deep = `{"a":${'['.repeat(4_000)}${']'.repeat(4_000)}}`;
+      const batch = [save('same', deep, { version: 1 }), save('same', '{}', { version: 1 })];
+      expect(await outcomesOf(fresh, batch)).toEqual(['rejected', 'applied']);
+      const other = [save('again', '{}', { version: 1 }), save('again', deep, { version: 1 })];
+      expect(await outcomesOf(fresh, other)).toEqual(['applied', 'rejected']);
+    } finally {
+      await store.sql.query(`ALTER DATABASE "${rows[0]?.name}" RESET max_stack_depth`);
+    }
+  });
+
+  it("takes a failure that is no row's fault for what it is, with nothing refused", async () => {
+    const store = await openStore(scratch);
+    await store.sql.query(CHECK);
+    await store.sql.query(raising('INSERT', '53100'));
+    const batch = [save('bad', '{}', { version: 1 }), ...saves(100, 1, [3])];
+    const error = await store.session.write(requestOf(batch, true)).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ name: 'StoreError', failure: 'systemic', sqlstate: '53100' });
+    expect(await storedIds(store)).toEqual([]);
+  });
+
   it('names exactly the refused rows with what refused them, and writes nothing', async () => {
     const store = await openStore(scratch);
     await store.sql.query(CHECK);

@@ -4,7 +4,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Connection } from '../../src/store/connection.ts';
-import { failureClass, NAMED_SQLSTATE_CLASSES, NAMED_SQLSTATES } from '../../src/store/sqlstate.ts';
+import {
+  failureClass,
+  NAMED_SQLSTATE_CLASSES,
+  NAMED_SQLSTATES,
+  ROW_FAILURE_CLASSES,
+} from '../../src/store/sqlstate.ts';
 import { StoreError } from '../../src/store/store-error.ts';
 import { eventually } from '../support/eventually.ts';
 import { openScratch } from '../support/scratch.ts';
@@ -300,6 +305,15 @@ describe('the table', () => {
     expect(ROWS.map(({ code }) => code).toSorted()).toEqual(
       [...NAMED_SQLSTATE_CLASSES, ...NAMED_SQLSTATES].toSorted(),
     );
+  });
+
+  it('has no code inside a class of row failures that means anything else: the server goes by the class', () => {
+    expect(ROW_FAILURE_CLASSES.map((name) => failureClass(`${name}999`))).toEqual(
+      ROW_FAILURE_CLASSES.map(() => 'row'),
+    );
+    const inside = NAMED_SQLSTATES.filter((code) => ROW_FAILURE_CLASSES.includes(code.slice(0, 2)));
+    expect(inside.filter((code) => failureClass(code) !== 'row')).toEqual([]);
+    expect([...ROW_FAILURE_CLASSES].toSorted()).toEqual(['22', '23', '44', '54', 'P0']);
   });
 
   it.each(ROWS.filter(({ since = 0 }) => since <= serverVersion))(

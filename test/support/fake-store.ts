@@ -50,6 +50,8 @@ export class FakeStore implements Store {
   now = 0;
   /** Slots that a stranger holds. */
   readonly heldSlots = new Set<number>();
+  /** Frames begun and not ended. */
+  readonly suspects = new Map<string, number>();
   readonly options: FakeStoreOptions;
 
   constructor(options: FakeStoreOptions = {}) {
@@ -83,6 +85,16 @@ class FakeSession implements WriteSession {
     for (const changes of passes) rows += this.#apply(changes, tables, request.isolate);
     this.#store.tables = tables;
     return { heldSlots, path: 'rows', rows };
+  }
+
+  async beginSuspect(frameId: string): Promise<number> {
+    const begun = (this.#store.suspects.get(frameId) ?? 0) + 1;
+    this.#store.suspects.set(frameId, begun);
+    return begun;
+  }
+
+  async endSuspect(frameId: string): Promise<void> {
+    this.#store.suspects.delete(frameId);
   }
 
   async load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]> {

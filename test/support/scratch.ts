@@ -14,6 +14,9 @@ import type { ConnectionOptions } from '../../src/store/connection.ts';
 import { migrate } from '../../src/store/migrate.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
+/** Whatever the server's own default is: a worker accepts no other encoding. */
+const UTF8 = "TEMPLATE template0 ENCODING 'UTF8'";
+
 /** Fewer than in life: queues are what takes time to declare. */
 export const PARTITIONS = 4;
 
@@ -51,7 +54,7 @@ export class Scratch {
   }
 
   /** Another database of this file; `suffix` tells it from the others. Returns its URL. */
-  async createDatabase(suffix: string, clause = ''): Promise<string> {
+  async createDatabase(suffix: string, clause = UTF8): Promise<string> {
     const name = `${this.id}${suffix}`;
     await this.#maintenance.query(`CREATE DATABASE "${name}" ${clause}`);
     this.#databases.push(name);

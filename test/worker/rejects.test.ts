@@ -1,6 +1,7 @@
 /** Everything that is rejected, with a good command before and behind it. Goal: one letter each, and nothing else is harmed. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { partitionOf } from '../../src/contract/partition.ts';
 import { type Letter, Letters } from '../support/letters.ts';
 import { openScratch, PARTITIONS } from '../support/scratch.ts';
 import {
@@ -73,6 +74,20 @@ describe('a command that is rejected', () => {
       'a version beyond 2^53-1',
       lines(`{"delete":{"id":"${BAD}","version":9007199254740992}}`),
     ],
+    [
+      'INVALID_COMMAND',
+      'a version of 2^53',
+      lines(`{"save":{"id":"${BAD}","type":"T","version":9007199254740992}}`, '{}'),
+    ],
+    ['INVALID_COMMAND', 'a version of 0', lines(`{"save":{"id":"${BAD}","type":"T","version":0}}`, '{}')],
+    ['INVALID_COMMAND', 'a delete with version 0', lines(`{"delete":{"id":"${BAD}","version":0}}`)],
+    ['INVALID_COMMAND', 'an empty id', save({ id: '', version: 7 })],
+    ['INVALID_COMMAND', 'an id of 256 characters', save({ id: 'i'.repeat(256), version: 7 })],
+    ['INVALID_COMMAND', 'an id of 256 emoji', save({ id: '😀'.repeat(256), version: 7 })],
+    ['INVALID_COMMAND', 'a NUL in an id', save({ id: 'a\0b', version: 7 })],
+    ['INVALID_COMMAND', 'a lone surrogate in an id', save({ id: 'a\ud800', version: 7 })],
+    ['INVALID_COMMAND', 'a NUL in a type', save({ id: BAD, type: '\0', version: 7 })],
+    ['INVALID_COMMAND', 'a lone surrogate in a type', save({ id: BAD, type: '\udc00', version: 7 })],
     ['INVALID_COMMAND', 'a field given twice', saveOf(',"version":8', '{}')],
     ['INVALID_COMMAND', 'an epoch on a plain load', load({ id: BAD, epoch: 1 })],
     ['INVALID_COMMAND', 'no fields at all', lines('{"delete":null}')],
@@ -88,8 +103,14 @@ describe('a command that is rejected', () => {
     ['UNSTORABLE', 'a lone surrogate', saveOf('', String.raw`{"a":"\ud800"}`)],
     ['UNSTORABLE', 'a number beyond numeric', saveOf('', '{"a":1e200000}')],
     ['UNSTORABLE', 'an exponent that would render as megabytes', saveOf('', '{"a":1e-1001}')],
+    ['UNSTORABLE', 'a number of 131,073 digits', saveOf('', `{"a":${'9'.repeat(131_073)}}`)],
+    ['UNSTORABLE', 'U+0000 in a key', saveOf('', String.raw`{"\u0000":1}`)],
     ['UNSTORABLE', 'too deep nesting', saveOf('', deep(5_001))],
+    ['UNSTORABLE', 'nesting of 20,000', saveOf('', deep(20_000))],
+    ['INVALID_DOCUMENT', 'a document cut short', saveOf('', '{"a":"b')],
+    ['INVALID_DOCUMENT', 'a number that JSON does not know', saveOf('', '{"a":NaN}')],
     ['TOO_LARGE', 'a document above 1 MiB', saveOf('', `{"a":"${'x'.repeat(1_048_576)}"}`)],
+    ['TOO_LARGE', 'a frame of 16 MiB', saveOf('', `{"a":"${'x'.repeat(16_777_216 - 100)}"}`)],
     ['WRONG_PARTITION', 'an object of another', remove({ id: ELSEWHERE, version: 1 })],
     ['WRONG_PARTITION', 'a load of another', load({ id: ELSEWHERE })],
   ])('%s (%s) is one letter with its own lines', async (code, _what, bad) => {
@@ -103,6 +124,9 @@ describe('a command that is rejected', () => {
     expect(letter?.body).toBe(bad);
     expect(letter?.headers['holdfast-code']).toBe(code);
     expect(letter?.headers['holdfast-message']).toBe(answer?.['message']);
+    // All of these are found before the batch.
+    expect(letter?.headers).toMatchObject({ 'holdfast-attempts': 1 });
+    expect(letter?.headers).not.toHaveProperty('holdfast-sqlstate');
   });
 
   it('names its object where that can be read, in answer and letter', async () => {
@@ -140,6 +164,7 @@ describe('a frame that is rejected', () => {
     ['MALFORMED_FRAME', 'not UTF-8', Buffer.concat([Buffer.from(good), Buffer.from([0xff, 0x0a])]), {}],
     ['MALFORMED_FRAME', 'empty', '', {}],
     ['MALFORMED_FRAME', 'an action line that is not JSON', `${good}oops\n`, {}],
+    ['MALFORMED_FRAME', 'cut short in an action line', `${good}${good}`.slice(0, -20), {}],
     ['MALFORMED_FRAME', 'an unknown action', `${good}{"upsert":{}}\n`, {}],
     ['MALFORMED_FRAME', 'two actions on a line', `${good}{"load":{},"delete":{}}\n`, {}],
     ['MALFORMED_FRAME', 'a save without its document at the end', `${good}{"save":{}}\n`, {}],
@@ -162,6 +187,38 @@ describe('a frame that is rejected', () => {
     expect(letter?.headers).not.toHaveProperty('holdfast-object-id');
     const { rows } = await scratch.sql.query('SELECT FROM goverse_objects WHERE version = 500');
     expect(rows).toEqual([]);
+  });
+});
+
+describe('what looks bad and is not', () => {
+  const [PROTO = '', MANY = '', BARE = ''] = idsOfPartition(PARTITION, 3, 'harmless');
+  const emoji = (): string => {
+    for (let n = 0; ; n += 1) {
+      const id = '😀'.repeat(255 - String(n).length) + n;
+      if (partitionOf(id, PARTITIONS) === PARTITION) return id;
+    }
+  };
+  const manyKeys = Object.fromEntries(Array.from({ length: 50_000 }, (_, n) => [`key ${n}`, n]));
+
+  it.each([
+    ['the keys of an object prototype', PROTO, '{"__proto__":{"a":1},"constructor":null,"toString":"x"}'],
+    ['an id and a type of 255 emoji', emoji(), '{"a":1}'],
+    ['very many keys', MANY, JSON.stringify(manyKeys)],
+    ['nesting of 5,000', idsOfPartition(PARTITION, 1, 'deep')[0] ?? '', deep(5_000)],
+    ['a number of a thousand digits', BARE, `{"a":${'9'.repeat(1_000)}}`],
+  ])('%s: stored, and loaded as it is', async (_name, id, document) => {
+    const type = id.startsWith('😀') ? id : 'T';
+    const { text } = await publisher.request(save({ id, type, version: 1 }, document) + load({ id }));
+    const [applied, found, loaded] = text.split('\n');
+    expect(JSON.parse(applied ?? '')).toMatchObject({ id, outcome: 'applied' });
+    expect(JSON.parse(found ?? '')).toMatchObject({ id, type, outcome: 'found' });
+    const { rows } = await scratch.sql.query('SELECT $1::jsonb = $2::jsonb AS equal', [document, loaded]);
+    expect(rows).toEqual([{ equal: true }]);
+  });
+
+  it('no newline behind the last line', async () => {
+    const { answers, letters: made } = await publish(save({ id: BARE, version: 9 }).trimEnd(), {}, 0);
+    expect([answers.map(({ outcome }) => outcome), made]).toEqual([['applied'], []]);
   });
 });
 

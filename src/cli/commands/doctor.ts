@@ -39,8 +39,12 @@ async function runDoctor(context: CommandContext<DoctorFlags>): Promise<ExitCode
       import('../doctor/check-broker.ts'),
       import('../doctor/check-database.ts'),
     ]);
-  const [broker, database] = await Promise.all([checkBroker(options), checkDatabase(options)]);
-  const checks = [...checkProcess(), ...checkConfiguration(context), ...broker, ...database];
+  const [configuration, broker, database] = await Promise.all([
+    checkConfiguration(context),
+    checkBroker(options),
+    checkDatabase(options),
+  ]);
+  const checks = [...checkProcess(), ...configuration, ...broker, ...database];
   const origins = optionOrigins(context);
   if (json) {
     await output.printJson({ ok: !checks.some(isBad), checks, options: origins });

@@ -64,7 +64,7 @@ async function show({ options, flags, output, json }: CommandContext<StatusFlags
 function toJson({ at, broker, store }: Status): Record<string, unknown> {
   return {
     at,
-    broker: partToJson(broker, ({ version, partitions, others, loads, deadLetters }) => ({
+    broker: partToJson(broker, ({ version, partitions, others, loads, deadLetters, workers }) => ({
       version,
       partitions: {
         count: partitions.partitionCount,
@@ -77,6 +77,7 @@ function toJson({ at, broker, store }: Status): Record<string, unknown> {
       })),
       loads: loads ?? null,
       deadLetters: deadLetters ?? null,
+      workers: workers.map(({ worker, active }) => ({ name: worker, partitions: active })),
     })),
     store: partToJson(store, ({ version, schema, tables, letters, workers }) => ({
       version,

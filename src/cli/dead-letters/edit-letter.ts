@@ -1,4 +1,5 @@
 /** Changes one letter in an editor and replays what it is then. */
+import { loadTypes } from '../../config/load-types.ts';
 import type { LetterForecast } from '../../dead-letters/forecast.ts';
 import type { ReplayLink } from '../../dead-letters/replay-link.ts';
 import type { Connection } from '../../store/connection.ts';
@@ -63,13 +64,14 @@ async function editUntilValid(
   original: WholeLetter,
 ): Promise<LetterForecast | undefined> {
   const { Forecaster } = await import('../../dead-letters/forecast.ts');
+  const schemas = await loadTypes(context.options.types);
   let bytes = original.body;
   for (;;) {
     bytes = await editLines(`letter-${original.number}.ndjson`, bytes);
     if (bytes.equals(original.body) || bytes.toString('latin1').trim() === '') return undefined;
     // Whatever it was published as: what a person has written is a frame of this version.
     const letter: WholeLetter = { ...original, body: bytes, messageType: null };
-    const [forecast] = await new Forecaster(connection, context.options).forecast([letter]);
+    const [forecast] = await new Forecaster(connection, { ...context.options, schemas }).forecast([letter]);
     const fault = forecast === undefined ? 'nothing could be read' : faultText(forecast, context);
     if (fault === undefined) return forecast;
     if (!canAsk() || !(await ask(`${fault}. Edit again?`))) {

@@ -1,8 +1,11 @@
 /** Shows which options were given and by what. That they are valid was found out before anything else. */
+
+import { loadTypes } from '../../config/load-types.ts';
 import { OPTION_DESCRIPTIONS } from '../../config/option-descriptions.ts';
 import { sourceText } from '../../config/option-source.ts';
 import type { OptionName } from '../../config/options.ts';
 import type { Config } from '../../config/read-config.ts';
+import { HoldfastError } from '../../contract/errors.ts';
 import { redactUrl } from '../../telemetry/redact-url.ts';
 import { plural } from '../number-text.ts';
 import { type Check, CheckList } from './check.ts';
@@ -29,13 +32,14 @@ export function optionOrigins({ options, sources }: Config): OptionOrigin[] {
   });
 }
 
-export function checkConfiguration(config: Config): Check[] {
+export async function checkConfiguration(config: Config): Promise<Check[]> {
   const list = new CheckList('configuration');
   const given = optionOrigins(config).filter(({ isDefault }) => !isDefault);
   list.ok(
     'options',
     `valid; ${given.length} given, ${plural(OPTION_DESCRIPTIONS.length - given.length, 'default')}`,
   );
+  await checkTypes(config, list);
   for (const name of ['amqpUrl', 'databaseUrl'] as const) {
     if (config.sources[name].kind !== 'default') continue;
     const { environmentName, flag } = OPTION_DESCRIPTIONS.find((option) => option.name === name) ?? {};
@@ -46,4 +50,17 @@ export function checkConfiguration(config: Config): Check[] {
     );
   }
   return list.checks;
+}
+
+/** Loads the module as a worker does at start. */
+async function checkTypes({ options, sources }: Config, list: CheckList): Promise<void> {
+  if (options.types === undefined) return;
+  try {
+    const types = [...(await loadTypes(options.types)).keys()];
+    list.ok('types', `${plural(types.length, 'schema')}: ${types.join(', ')}`);
+  } catch (error) {
+    if (!(error instanceof HoldfastError)) throw error;
+    const advice = `Correct the module, or what names it: ${sourceText(sources.types)}`;
+    list.fail('types', error.message.replace(/^types: /, ''), advice);
+  }
 }

@@ -24,6 +24,7 @@ const TABLES = [
   'goverse_objects',
   'holdfast_tombstones',
   'holdfast_claims',
+  'holdfast_suspects',
   'holdfast_dead_letters',
   'holdfast_dead_letter_audit',
   'holdfast_migrations',
@@ -138,7 +139,7 @@ export function judgePrivileges(
   if (!temporary) {
     list.fail(
       'rights',
-      `user ${user} may not make temporary tables, which large batches are written through`,
+      `user ${user} may not make temporary tables, which large batches and refused rows need`,
       `GRANT TEMP ON DATABASE … TO ${user};`,
     );
   }

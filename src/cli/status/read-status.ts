@@ -12,6 +12,7 @@ import type { SchemaState } from '../../store/schema-state.ts';
 import type { TableCount } from '../../store/table-counts.ts';
 import type { WaitingLetters } from '../../store/waiting-letters.ts';
 import { withBroker, withDatabase } from '../servers.ts';
+import type { WorkerPartitions } from './ask-workers.ts';
 
 export interface BrokerStatus {
   readonly version: string;
@@ -21,6 +22,8 @@ export interface BrokerStatus {
   readonly others: readonly PartitionQueues[];
   readonly loads: QueueState | undefined;
   readonly deadLetters: QueueState | undefined;
+  /** Those that answered. */
+  readonly workers: readonly WorkerPartitions[];
 }
 
 export interface StoreStatus {
@@ -65,16 +68,20 @@ async function part<T>(read: () => Promise<T>): Promise<Part<T>> {
 async function readBrokerStatus(options: Options): Promise<BrokerStatus> {
   const { findPartitionQueues, readPartitionQueues } = await import('../../broker/installed-queues.ts');
   const { readQueue } = await import('../../broker/topology.ts');
+  const { askWorkers } = await import('./ask-workers.ts');
   const names = namesFor(options.prefix);
-  return await withBroker(options, 'status', async ({ model }) => {
+  return await withBroker(options, 'status', async ({ connection, model }) => {
     const found = await findPartitionQueues(model, names);
     const own = found.find(({ partitionCount }) => partitionCount === options.partitions);
+    const partitions = own ?? (await readPartitionQueues(model, names, options.partitions));
+    const loads = await readQueue(model, names.loadsQueue);
     return {
       version: model.connection.serverProperties['version'] ?? 'of unknown version',
-      partitions: own ?? (await readPartitionQueues(model, names, options.partitions)),
+      partitions,
       others: found.filter((each) => each !== own),
-      loads: await readQueue(model, names.loadsQueue),
+      loads,
       deadLetters: await readQueue(model, names.deadLetters),
+      workers: await askWorkers(connection, names.workersExchange, loads?.consumers ?? 0),
     };
   });
 }

@@ -7,6 +7,7 @@ import { reportFailure } from '../command-failure.ts';
 import { bytesText, countText, durationText, plural } from '../number-text.ts';
 import type { Colour } from '../output.ts';
 import { alignedLines } from '../text-table.ts';
+import type { WorkerPartitions } from './ask-workers.ts';
 import type { BrokerStatus, Part, Status, StoreStatus } from './read-status.ts';
 
 export type Paint = (colour: Colour, text: string) => string;
@@ -40,11 +41,15 @@ function renderPart<T extends { readonly version: string }>(
   return [`${paint('bold', name)} ${value.version}  ${where}`, ...lines(value).map((line) => `  ${line}`)];
 }
 
-function brokerLines({ partitions, others, loads, deadLetters }: BrokerStatus, paint: Paint): string[] {
+function brokerLines(
+  { partitions, others, loads, deadLetters, workers }: BrokerStatus,
+  paint: Paint,
+): string[] {
   return alignedLines([
     ['partitions', partitionsText(partitions, paint)],
     ...waitingLines(partitions).map((line, index) => [index === 0 ? '  waiting' : '', line]),
-    ['workers', consumersText(partitions, paint)],
+    ['workers', consumersText(partitions, loads, paint)],
+    ...ownerLines(partitions, workers).map((line, index) => [index === 0 ? '  partitions of' : '', line]),
     ['loads', queueText(loads, 'request waits', 'requests wait', paint)],
     ['dead letters', queueText(deadLetters, 'waits in the queue', 'wait in the queue', paint)],
     ...others.map((other) => ['also there', partitionsText(other, paint)]),
@@ -86,14 +91,29 @@ function waitingLines({ queues }: PartitionQueues): string[] {
   return lines;
 }
 
-/** Every worker subscribes to every queue, so all have as many consumers; where they do not, that is said. */
-function consumersText({ queues }: PartitionQueues, paint: Paint): string {
-  const counts = queues.map((queue) => queue?.consumers ?? 0);
-  const workers = Math.max(0, ...counts);
-  if (workers === 0) return paint('red', 'none consumes');
+/**
+ * Every worker subscribes to every queue. Those of the loads queue are counted: of a queue with a single active consumer
+ * RabbitMQ counts only that one (seen on 3.10), so there it only tells whether there is any.
+ */
+function consumersText({ queues }: PartitionQueues, loads: QueueState | undefined, paint: Paint): string {
+  const workers = loads?.consumers ?? 0;
+  const without = queues.flatMap((queue, partition) => ((queue?.consumers ?? 0) === 0 ? [partition] : []));
+  if (workers === 0 && without.length === queues.length) return paint('red', 'none consumes');
   const text = plural(workers, 'worker consumes', 'workers consume');
-  const fewer = counts.flatMap((count, partition) => (count < workers ? [`${count} at ${partition}`] : []));
-  return fewer.length === 0 ? text : `${text}, ${paint('yellow', `but ${fewer.join(', ')}`)}`;
+  return without.length === 0
+    ? text
+    : `${text}, ${paint('yellow', `but none partition ${without.join(', ')}`)}`;
+}
+
+/** Which partitions deliver to whom, as far as workers said; an idle one may not be known to be anybody's. */
+function ownerLines({ partitionCount }: PartitionQueues, workers: readonly WorkerPartitions[]): string[] {
+  const prefix = `${partitionCount}.`;
+  return workers.map(({ worker, active }) => {
+    const own = active
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => Number(name.slice(prefix.length)));
+    return `${worker}: ${own.length === 0 ? 'none known' : own.toSorted((a, b) => a - b).join(', ')}`;
+  });
 }
 
 function storeLines(

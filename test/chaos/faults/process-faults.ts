@@ -10,7 +10,7 @@ import type { WorkerProcess } from '../harness/worker-process.ts';
 import { type Fault, hold, type World } from './fault.ts';
 
 /** How long a moment is waited for. */
-const MOMENT_MS = 2_500;
+const MOMENT_MS = 5_000;
 
 export const PROCESS_FAULTS: readonly Fault[] = [
   {

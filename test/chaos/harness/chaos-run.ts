@@ -14,6 +14,7 @@ import { BAD_KINDS, type Violation, type ViolationKind } from '../oracle/violati
 import { FILES, readHistories } from '../record/history-folder.ts';
 import { nowUs } from '../workload/clock.ts';
 import { Random } from '../workload/random.ts';
+import { BacklogGovernor } from './backlog-governor.ts';
 import { collectDatabase, collectLetters, undrainedQueues } from './collect.ts';
 import { NodeChild } from './node-child.ts';
 import { Scratch } from './scratch.ts';
@@ -70,6 +71,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
   const scratch = await Scratch.create(servers.amqpUrl, servers.databaseUrl, PARTITIONS);
   const pool = new WorkerPool(scratch, plan.folder);
   const nodes: NodeChild[] = [];
+  const governor = new BacklogGovernor(scratch, nodes);
   const healing = new AbortController();
   const heal = (): void => healing.abort();
   plan.signal?.addEventListener('abort', heal);
@@ -87,6 +89,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
     await pool.untilReady();
     await startNodes(nodes, scratch, plan);
     await delay(SETTLE_MS, plan.signal);
+    governor.start();
     const startedAt = performance.now();
     const { possible, leftOut } = faultKinds(world);
     const durationMs = plan.minutes * 60_000;
@@ -111,6 +114,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
     plan.onProgress?.('healing and draining');
     await healAll(world);
     const notReady = await pool.untilReady();
+    await governor.stop();
     const finished = await Promise.all(nodes.map((node) => node.finish(NODES_FINISH_MS)));
     clearInterval(progress);
     const nodeCrashes = nodes.flatMap(({ crash }) => crash ?? []);
@@ -152,6 +156,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
       violations: verdict.counts,
       examples: verdict.examples,
       notes: [
+        `nodes held ${governor.holds} times until workers had caught up`,
         `healed and drained within ${(drainedMs / 1_000).toFixed(1)} s, judged in ${((performance.now() - judgedAt) / 1_000).toFixed(1)} s`,
         ...faults.errors,
       ],
@@ -159,6 +164,7 @@ export async function runChaos(servers: Servers, plan: ChaosPlan): Promise<Chaos
   } finally {
     plan.signal?.removeEventListener('abort', heal);
     heal();
+    await governor.stop();
     await Promise.all([pool.close(), ...nodes.map((node) => node.end())]);
     await healServers(servers);
     await scratch.remove();

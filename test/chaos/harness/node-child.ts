@@ -55,6 +55,11 @@ export class NodeChild {
     return `node ${this.name} ended by itself (${signalCode ?? exitCode})`;
   }
 
+  /** While held it begins nothing more. */
+  hold(held: boolean): void {
+    this.#order({ do: held ? 'hold' : 'resume' });
+  }
+
   /** Lets it settle what is under way; its counts and complaints. */
   async finish(limitMs: number): Promise<Pick<Finished, 'unsettled' | 'malformedReplies'>> {
     this.#order({ do: 'finish' });

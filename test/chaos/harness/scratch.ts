@@ -31,7 +31,7 @@ export class Scratch {
     const prefix = `holdfast-chaos-${randomBytes(4).toString('hex')}`;
     const scratch = new Scratch(prefix, amqpUrl, maintenanceUrl, partitions);
     try {
-      await runSql(maintenanceUrl, `CREATE DATABASE "${prefix}"`);
+      await runSql(maintenanceUrl, `CREATE DATABASE "${prefix}" TEMPLATE template0 ENCODING 'UTF8'`);
       await scratch.#holdfast('migrate');
       await runSql(scratch.databaseUrl, AUDIT_SQL);
       await scratch.#holdfast('topology');

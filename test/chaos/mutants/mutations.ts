@@ -36,6 +36,13 @@ export const MUTATIONS = {
       find: 'export async function lockSlots(connection, slots) {',
       replace: 'export async function lockSlots(connection, slots) { return new Set();',
     },
+    {
+      module: 'store/begin-with-slots.js',
+      find: 'export async function beginWithSlots(connection, slots) {',
+      replace: `export async function beginWithSlots(connection, slots) {
+        await connection.query({ text: 'BEGIN' });
+        return new Set();`,
+    },
   ],
   'tombstones dropped': [
     {
@@ -89,4 +96,29 @@ export const MUTATIONS = {
   ],
 } as const satisfies Readonly<Record<string, readonly Edit[]>>;
 
+/** Workers that break nothing, but stop where they stand, every thread of them, at the worst places. */
+export const STOPS = {
+  'stopped inside COPY': [
+    {
+      module: 'store/stage-objects.js',
+      find: 'stream.end(bytes);',
+      // What was written reaches the socket first.
+      replace: `stream.write(bytes.subarray(0, bytes.length >> 1), () => {
+        setImmediate(() => {
+          process.kill(process.pid, 'SIGSTOP');
+          stream.end(bytes.subarray(bytes.length >> 1));
+        });
+      });`,
+    },
+  ],
+  'stopped between slot lock and commit': [
+    {
+      module: 'store/lock-slots.js',
+      find: 'const held = new Set();',
+      replace: `process.kill(process.pid, 'SIGSTOP'); const held = new Set();`,
+    },
+  ],
+} as const satisfies Readonly<Record<string, readonly Edit[]>>;
+
 export type MutationName = keyof typeof MUTATIONS;
+export type StopName = keyof typeof STOPS;

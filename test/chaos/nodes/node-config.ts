@@ -20,7 +20,11 @@ export interface NodeConfig {
 }
 
 /** From the harness. */
-export type NodeOrder = { readonly do: 'start'; readonly config: NodeConfig } | { readonly do: 'finish' };
+export type NodeOrder =
+  | { readonly do: 'start'; readonly config: NodeConfig }
+  /** Begin nothing more until told to resume. */
+  | { readonly do: 'hold' | 'resume' }
+  | { readonly do: 'finish' };
 
 export interface NodeCounts {
   readonly issued: number;

@@ -6,6 +6,7 @@ export interface NodeProgram {
   readonly recorder: Recorder;
   /** Issues commands until told to finish. */
   readonly run: () => Promise<void>;
+  readonly hold: (held: boolean) => void;
   readonly finish: () => Promise<{ unsettled: readonly string[]; malformedReplies: readonly string[] }>;
 }
 
@@ -39,6 +40,10 @@ export function runNode(open: (config: NodeConfig) => Promise<NodeProgram>): voi
           return opened.run();
         })
         .catch(crash);
+      return;
+    }
+    if (order.do === 'hold' || order.do === 'resume') {
+      program?.hold(order.do === 'hold');
       return;
     }
     const { recorder } = program ?? {};

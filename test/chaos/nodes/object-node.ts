@@ -99,6 +99,10 @@ class ObjectNode {
     }
   }
 
+  hold(held: boolean): void {
+    this.#pace.hold(held);
+  }
+
   /** Begins nothing more, waits for what is under way. */
   async finish(): Promise<string[]> {
     this.#finishing = true;
@@ -378,6 +382,7 @@ runNode(async (config) => {
   return {
     recorder,
     run: () => node.run(),
+    hold: (held) => node.hold(held),
     finish: async () => ({ unsettled: await node.finish(), malformedReplies: [] }),
   };
 });

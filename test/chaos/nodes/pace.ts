@@ -7,6 +7,7 @@ export class Pace {
   #due = performance.now();
   #wake: (() => void) | undefined;
   #stopped = false;
+  #held = false;
 
   constructor(pendingMax: number, rateMax: number) {
     this.#pendingMax = pendingMax;
@@ -18,7 +19,7 @@ export class Pace {
     for (;;) {
       if (this.#stopped) return;
       const waitMs = this.#due - performance.now();
-      if (this.#pending < this.#pendingMax && waitMs <= 0) break;
+      if (!this.#held && this.#pending < this.#pendingMax && waitMs <= 0) break;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.max(1, Math.min(waitMs, 100)));
         this.#wake = () => {
@@ -36,6 +37,12 @@ export class Pace {
   end(count: number): void {
     this.#pending -= count;
     if (this.#pending < this.#pendingMax) this.#wake?.();
+  }
+
+  /** While held, nothing more begins. */
+  hold(held: boolean): void {
+    this.#held = held;
+    this.#wake?.();
   }
 
   stop(): void {

@@ -112,6 +112,10 @@ class RawNode {
     }
   }
 
+  hold(held: boolean): void {
+    this.#pace.hold(held);
+  }
+
   async finish(): Promise<{ unsettled: string[]; malformedReplies: string[] }> {
     this.#finishing = true;
     this.#pace.stop();
@@ -371,5 +375,10 @@ const FAILURES_ID = 'raw-failures-';
 runNode(async (config) => {
   const recorder = new Recorder(config.process, config.eventsFile);
   const node = new RawNode(config, recorder);
-  return { recorder, run: () => node.run(), finish: () => node.finish() };
+  return {
+    recorder,
+    run: () => node.run(),
+    hold: (held) => node.hold(held),
+    finish: () => node.finish(),
+  };
 });

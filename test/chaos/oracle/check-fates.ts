@@ -6,6 +6,12 @@ import type { Letter, ObjectHistory, Write } from './history.ts';
 import { describeWrite, epochMax, type Issued, keyOf, versionMax } from './issued.ts';
 import type { Report } from './violation.ts';
 
+/**
+ * How long a reply may be under way, from the write on: the backlog that the harness allows is worked off in twenty
+ * seconds, and a server that is restarted is back in ten. A queue of replies that dies later excuses nothing.
+ */
+const REPLY_UNDER_WAY_US = 30_000_000;
+
 /** Letters with these codes tell of a refusal that nobody could be told of by a reply. */
 const REFUSAL_CODES = new Set(['FENCED', 'CONFLICT']);
 
@@ -139,10 +145,13 @@ class Fates {
     for (const [process, writes] of this.#untold) {
       const told = this.#history.failures.filter((failure) => failure.process === process).length;
       // Which were told is not known: rather those whose replies were not on their way to a queue that died.
-      const lostUntil = this.#history.repliesLost.get(process) ?? 0;
+      const losses = this.#history.repliesLost.get(process) ?? [];
       const likeliestFirst = writes.toSorted((one, other) => other.invokedAt - one.invokedAt);
       for (const write of likeliestFirst.slice(told)) {
-        const kind = write.invokedAt <= lostUntil ? 'unheard' : 'lost';
+        const isExcused = losses.some(
+          (at) => at >= write.invokedAt && at <= write.invokedAt + REPLY_UNDER_WAY_US,
+        );
+        const kind = isExcused ? 'unheard' : 'lost';
         this.#report(kind, `refused and nobody told: ${describeWrite(write)}`);
       }
     }

@@ -53,7 +53,11 @@ describe('lost', () => {
       'lost',
     ]);
     expect(kinds({ writes, loads, letters: [letter({ version: 1, code: 'FENCED' })] })).toEqual([]);
-    expect(kinds({ writes, loads, repliesLost: new Map([[0, 1_000]]) })).toEqual(['unheard']);
+    expect(kinds({ writes, loads, repliesLost: new Map([[0, [1_000]]]) })).toEqual(['unheard']);
+    const [invokedAt = 0] = writes.map((one) => one.invokedAt);
+    for (const at of [invokedAt - 1, invokedAt + 60_000_000]) {
+      expect(kinds({ writes, loads, repliesLost: new Map([[0, [at]]]) })).toEqual(['lost']);
+    }
   });
 
   it('misses the letter of poison, unless a newer write overtook what only the database refuses', () => {

@@ -118,8 +118,8 @@ export interface ObjectHistory {
   readonly audit: readonly AuditEntry[];
   readonly row: StoredRow | undefined;
   readonly tombstone: StoredTombstone | undefined;
-  /** Processes that lost replies which were on their way, and until when, in microseconds. */
-  readonly repliesLost: ReadonlyMap<number, number>;
+  /** When each process lost its queue of replies, in microseconds, ascending. */
+  readonly repliesLost: ReadonlyMap<number, readonly number[]>;
 }
 
 /** What concerns the run as a whole. */

@@ -55,7 +55,7 @@ export function* readHistories(folder: string): Generator<ObjectHistory> {
   const rows = eventFiles.reduce((sum, file) => sum + statSync(file).size / 8 / COLUMN_COUNT, 0);
   const groups = Math.max(1, Math.ceil(rows / GROUP_ROWS_MAX));
   const letters = readLetters(folder);
-  const repliesLost = new Map<number, number>();
+  const repliesLost = new Map<number, number[]>();
   for (const file of eventFiles) readRepliesLost(file, repliesLost);
   for (let group = 0; group < groups; group += 1) {
     const isOwn = (object: number): boolean => object % groups === group;
@@ -143,11 +143,11 @@ function readLetters(folder: string): Map<number, Letter[]> {
   return letters;
 }
 
-function readRepliesLost(file: string, repliesLost: Map<number, number>): void {
+function readRepliesLost(file: string, repliesLost: Map<number, number[]>): void {
   readRows(file, COLUMN_COUNT, (row) => {
     if (row[COLUMNS.kind] !== KINDS.repliesLost) return;
     const process = row[COLUMNS.process] ?? 0;
-    repliesLost.set(process, Math.max(repliesLost.get(process) ?? 0, row[COLUMNS.endedAt] ?? 0));
+    push(repliesLost, process, row[COLUMNS.endedAt] ?? 0);
   });
 }
 

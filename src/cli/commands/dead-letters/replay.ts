@@ -1,5 +1,6 @@
 /** `holdfast dead-letters replay`: sends what failed once more, and closes what is then done with. */
 import { once } from 'node:events';
+import { loadTypes } from '../../../config/load-types.ts';
 import { namesFor } from '../../../contract/names.ts';
 import type { ReplayLink } from '../../../dead-letters/replay-link.ts';
 import type { ReplayOptions, ReplayOutcome, ReplayRun } from '../../../dead-letters/replay-run.ts';
@@ -57,7 +58,15 @@ export const REPLAY_LETTERS: CommandDefinition<ReplayFlags> = {
   ],
   exits: ['badInput', 'unavailable', 'unfinished'],
   shown: {
-    names: ['amqpUrl', 'databaseUrl', 'prefix', 'partitions', 'documentBytesMax', 'tombstoneRetentionMs'],
+    names: [
+      'amqpUrl',
+      'databaseUrl',
+      'prefix',
+      'partitions',
+      'documentBytesMax',
+      'types',
+      'tombstoneRetentionMs',
+    ],
   },
   json: 'choice',
   configure: (command) => {
@@ -114,6 +123,7 @@ async function runOf(
     force: flags.force,
     partitions: options.partitions,
     documentBytesMax: options.documentBytesMax,
+    schemas: await loadTypes(options.types),
     tombstoneRetentionMs: options.tombstoneRetentionMs,
     signal,
     audit: {

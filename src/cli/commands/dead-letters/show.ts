@@ -1,4 +1,5 @@
 /** `holdfast dead-letters show`: everything about one letter, and what a replay of it would do. */
+import { loadTypes } from '../../../config/load-types.ts';
 import type { LetterForecast } from '../../../dead-letters/forecast.ts';
 import type { Connection } from '../../../store/connection.ts';
 import type { ObjectDetails } from '../../../store/object-details.ts';
@@ -34,7 +35,7 @@ export const SHOW_LETTER: CommandDefinition<ShowFlags> = {
     ['holdfast dead-letters show 17 --body > letter-17', 'its bytes as they came'],
   ],
   exits: ['badInput', 'unavailable', 'outputFailed'],
-  shown: { names: ['databaseUrl'] },
+  shown: { names: ['databaseUrl', 'documentBytesMax', 'types'] },
   json: 'choice',
   configure: (command) => {
     command.option('--body', 'write the bytes of the letter and nothing else');
@@ -59,7 +60,8 @@ async function runShow(context: Context, [text = '']: readonly string[]): Promis
       return EXIT_CODES.ok;
     }
     const { Forecaster } = await import('../../../dead-letters/forecast.ts');
-    const [forecast] = await new Forecaster(connection, options).forecast([letter]);
+    const schemas = await loadTypes(options.types);
+    const [forecast] = await new Forecaster(connection, { ...options, schemas }).forecast([letter]);
     const objects = await namedObjects(connection, letter, forecast);
     await (json ? printJson(context, letter, forecast, objects) : print(context, letter, forecast, objects));
     return EXIT_CODES.ok;

@@ -1,0 +1,111 @@
+/** The ways to write many rows in one statement or transaction that the ceiling is the best of, all with one guard. */
+import type { Client } from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+import { bigintArray, jsonbArray, varcharArray } from '../../src/store/binary-array.ts';
+import { CopyRoom, encodeCopyRows } from '../../src/store/copy-rows.ts';
+import { CREATE_STAGING } from '../../src/store/stage-objects.ts';
+import type { ObjectRow } from '../../src/store/store.ts';
+
+export const STRATEGIES = ['values', 'unnest', 'recordset', 'copy'] as const;
+export type Strategy = (typeof STRATEGIES)[number];
+
+/** A row as it lies in memory, its document both as text and as bytes: each strategy takes what suits it. */
+export interface CeilingRow extends ObjectRow {
+  readonly text: string;
+}
+
+interface Way {
+  /** Once per connection, before the clock. */
+  readonly prepare?: (client: Client) => Promise<unknown>;
+  readonly write: (client: Client, rows: readonly CeilingRow[]) => Promise<unknown>;
+}
+
+const INSERT = 'INSERT INTO goverse_objects (object_id, object_type, data, version, epoch)';
+
+const GUARD = `
+  ON CONFLICT (object_id) DO UPDATE
+  SET object_type = excluded.object_type, data = excluded.data, version = excluded.version, epoch = excluded.epoch,
+      updated_at = CURRENT_TIMESTAMP
+  WHERE goverse_objects.version < excluded.version AND goverse_objects.epoch <= excluded.epoch`;
+
+const COLUMNS = 5;
+
+const values: Way = {
+  write: (client, rows) => {
+    const tuples = rows.map((_, row) => {
+      const at = row * COLUMNS;
+      return `($${at + 1}, $${at + 2}, $${at + 3}, $${at + 4}, $${at + 5})`;
+    });
+    return client.query({
+      // One plan per number of rows, which is always the same but for the last batch.
+      name: `values-${rows.length}`,
+      text: `${INSERT} VALUES ${tuples.join(', ')} ${GUARD}`,
+      values: rows.flatMap(({ id, type, text, version, epoch }) => [id, type, text, version, epoch]),
+    });
+  },
+};
+
+const unnest: Way = {
+  write: (client, rows) =>
+    client.query({
+      name: 'unnest',
+      text: `${INSERT} SELECT * FROM unnest($1::varchar[], $2::varchar[], $3::jsonb[], $4::bigint[], $5::bigint[]) ${GUARD}`,
+      values: [
+        varcharArray(rows.map(({ id }) => id)),
+        varcharArray(rows.map(({ type }) => type)),
+        jsonbArray(rows),
+        bigintArray(rows.map(({ version }) => version)),
+        bigintArray(rows.map(({ epoch }) => epoch)),
+      ],
+    }),
+};
+
+const recordset: Way = {
+  write: (client, rows) => {
+    const items = rows.map(
+      ({ id, type, text, version, epoch }) =>
+        `{"i":${JSON.stringify(id)},"t":${JSON.stringify(type)},"d":${text},"v":${version},"e":${epoch}}`,
+    );
+    return client.query({
+      name: 'recordset',
+      text: `${INSERT}
+        SELECT i, t, d, v, e FROM json_to_recordset($1::json) AS given (i varchar, t varchar, d jsonb, v bigint, e bigint)
+        ${GUARD}`,
+      values: [`[${items.join(',')}]`],
+    });
+  },
+};
+
+const copy: Way = {
+  prepare: (client) => client.query(CREATE_STAGING.text),
+  write: async (client, rows) => {
+    await client.query('BEGIN');
+    await new Promise<void>((resolve, reject) => {
+      const stream = client.query(
+        copyFrom(`
+          COPY pg_temp.holdfast_staging (ord, object_id, object_type, version, epoch, next_rcseq, data)
+          FROM STDIN WITH (FORMAT binary)`),
+      );
+      stream.on('error', reject);
+      stream.on('finish', resolve);
+      stream.end(encodeCopyRows(rows, roomOf(client)));
+    });
+    await client.query({
+      name: 'merge',
+      text: `${INSERT}
+        SELECT object_id, object_type, data, version, epoch FROM pg_temp.holdfast_staging ${GUARD}`,
+    });
+    await client.query('COMMIT');
+  },
+};
+
+export const WAYS: Readonly<Record<Strategy, Way>> = { values, unnest, recordset, copy };
+
+/** One for each connection, as Holdfast has it. */
+const rooms = new WeakMap<Client, CopyRoom>();
+
+function roomOf(client: Client): CopyRoom {
+  const room = rooms.get(client) ?? new CopyRoom();
+  rooms.set(client, room);
+  return room;
+}

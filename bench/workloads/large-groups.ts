@@ -1,0 +1,71 @@
+/** A large backlog and a large table. Fewer rounds, none thrown away: each takes long enough to even out. */
+import { drainByWorker } from '../measure/drain.ts';
+import { ceilings } from './ceiling-search.ts';
+import { GROUPS, HOLDFAST_FULL, LARGE_BACKLOG, SMALL_BACKLOG } from './contender-names.ts';
+import type { PlannedGroup, Rounds } from './planned-group.ts';
+import type { Scale } from './scale.ts';
+import { type WorkloadSpec, workload } from './workload.ts';
+
+const DOCUMENT_BYTES = 500;
+
+const backlogRounds = ({ roundsOfLarge }: Scale): Rounds => ({ rounds: roundsOfLarge, warmUp: false });
+const tableRounds = ({ rounds }: Scale): Rounds => ({ rounds, warmUp: false });
+
+const count = (n: number): string => n.toLocaleString('en-US');
+
+export const LARGE_GROUPS: readonly PlannedGroup[] = [
+  {
+    id: GROUPS.largeBacklog,
+    setUpSeconds: 0,
+    roundSeconds: 60,
+    rounds: backlogRounds,
+    build: ({ rig, scale }) => {
+      const backlog = (commands: number) => ({
+        note: `${count(commands)} commands`,
+        measure: () => drainByWorker(rig, workload('new', commands, DOCUMENT_BYTES), 'full'),
+      });
+      return {
+        id: GROUPS.largeBacklog,
+        title: 'Drain of a large backlog',
+        about: 'All new, 500 bytes, full frames, one worker.',
+        unit: 'commands',
+        ...backlogRounds(scale),
+        contenders: [
+          { name: SMALL_BACKLOG, ...backlog(scale.drain) },
+          { name: LARGE_BACKLOG, ...backlog(scale.largeBacklog) },
+        ],
+      };
+    },
+  },
+  {
+    id: GROUPS.largeTable,
+    setUpSeconds: 180,
+    roundSeconds: 45,
+    rounds: tableRounds,
+    build: (context) => {
+      const { rig, scale } = context;
+      let revision = 0;
+      // Other rows each time: nobody profits from what the one before has brought into memory.
+      const next = (): WorkloadSpec => {
+        revision += 1;
+        const spec = workload('scattered', scale.largeTableUpdates, DOCUMENT_BYTES, revision);
+        return { ...spec, seedRows: scale.largeTableRows };
+      };
+      return {
+        id: GROUPS.largeTable,
+        title: `Updates at random in a table of ${count(scale.largeTableRows)} rows`,
+        about:
+          `${count(scale.largeTableUpdates)} updates of 500-byte objects all over the table, full frames, beside the best ` +
+          'ways to do the same without a queue.',
+        unit: 'commands',
+        ...tableRounds(scale),
+        setUp: () => rig.database.reset(scale.largeTableRows, DOCUMENT_BYTES),
+        tearDown: () => rig.database.reset(0, DOCUMENT_BYTES),
+        contenders: [
+          { name: HOLDFAST_FULL, measure: () => drainByWorker(rig, next(), 'full') },
+          ...ceilings(context, next, 'updates'),
+        ],
+      };
+    },
+  },
+];
