@@ -1,14 +1,16 @@
 /**
  * The demo: two worker replicas and three object nodes as separate processes, tens of thousands of commands, a replica
- * killed half-way, a few poison commands; then every object is compared with what its node last had confirmed.
+ * killed half-way, a few poison commands; then every object is compared with what its node last had confirmed, and the
+ * dead letters are replayed after a fix.
  */
 import { startServers } from '../../test/servers/ladder.ts';
+import { addRule, deadLetters, liftRule, untilMoved } from './dead-letters.ts';
 import { NODES, type NodeReport, OPERATIONS, PARTITIONS, WORKERS } from './plan.ts';
-import { PoisonPublisher } from './poison.ts';
-import { runNode, WorkerProcess } from './processes.ts';
+import { PoisonPublisher, REPAIRABLE } from './poison.ts';
+import { type Environment, runNode, WorkerProcess } from './processes.ts';
 import { Progress } from './progress.ts';
 import { createScratch, type Scratch } from './scratch.ts';
-import { type Verdict, verify } from './verify.ts';
+import { countStored, type Verdict, verify } from './verify.ts';
 
 const say = (line: string): void => console.log(line);
 const count = (n: number): string => n.toLocaleString('en-US');
@@ -37,7 +39,8 @@ async function main(): Promise<number> {
     say(
       `Schema and queues are up; ${WORKERS} workers run (pids ${workers.map(({ pid }) => pid).join(', ')}).`,
     );
-    const held = await show(servers.amqpUrl, prefix, workers);
+    await addRule(scratch.databaseUrl);
+    const held = await show(servers.amqpUrl, scratch, env, workers);
     say(`Took ${((performance.now() - startedAt) / 1_000).toFixed(1)} s in all.`);
     return held ? 0 : 1;
   } catch (error) {
@@ -52,7 +55,12 @@ async function main(): Promise<number> {
 }
 
 /** The main job; returns whether everything held. */
-async function show(amqpUrl: string, prefix: string, workers: WorkerProcess[]): Promise<boolean> {
+async function show(
+  amqpUrl: string,
+  { prefix, databaseUrl }: Scratch,
+  env: Environment,
+  workers: WorkerProcess[],
+): Promise<boolean> {
   const poison = await PoisonPublisher.open(amqpUrl, prefix);
   const [victim] = workers;
   let killed = false;
@@ -74,22 +82,34 @@ async function show(amqpUrl: string, prefix: string, workers: WorkerProcess[]): 
   const seconds = (performance.now() - startedAt) / 1_000;
   const verdict = await verify(amqpUrl, prefix, reports);
   await poison.close();
-  return summarize(reports, verdict, poison, seconds);
+  const letters = await untilMoved(databaseUrl, poison.expected);
+  say('');
+  say(await deadLetters(env, 'list'));
+  say(await deadLetters(env, 'list', '--each'));
+  await liftRule(databaseUrl);
+  say('');
+  say('The rule that refused negative scores is lifted; replaying everything:');
+  say(await deadLetters(env, 'replay'));
+  const repaired = await countStored(amqpUrl, prefix, REPAIRABLE);
+  return summarize(reports, verdict, { letters, expected: poison.expected, repaired }, seconds);
+}
+
+interface LetterCounts {
+  readonly letters: number;
+  readonly expected: number;
+  /** Objects that are stored since their letters were replayed. */
+  readonly repaired: number;
 }
 
 function summarize(
   reports: readonly NodeReport[],
   { compared, lost, stale }: Verdict,
-  { letters, expected }: PoisonPublisher,
+  { letters, expected, repaired }: LetterCounts,
   seconds: number,
 ): boolean {
   const sum = (field: 'saves' | 'deletes' | 'loads' | 'staleLoads'): number =>
     reports.reduce((total, report) => total + report[field], 0);
   const failures = reports.flatMap((report) => report.failures);
-  say('');
-  say('Dead letters:');
-  for (const { code, objectId, message } of letters)
-    say(`  ${code.padEnd(18)} ${objectId.padEnd(12)} ${message}`);
   say('');
   say(
     `${count(sum('saves'))} saves, ${count(sum('deletes'))} deletes and ${count(sum('loads'))} loads by ${NODES} nodes ` +
@@ -101,7 +121,8 @@ function summarize(
   const staleCount = stale.length + sum('staleLoads');
   say(
     `${count(compared)} objects compared with what was last confirmed: ${lost.length} lost, ${staleCount} stale; ` +
-      `${letters.length} of ${expected} dead letters.`,
+      `${letters} of ${expected} dead letters, ${repaired} of ${REPAIRABLE.length} stored by the replay.`,
   );
-  return lost.length === 0 && staleCount === 0 && failures.length === 0 && letters.length === expected;
+  const settled = letters === expected && repaired === REPAIRABLE.length;
+  return lost.length === 0 && staleCount === 0 && failures.length === 0 && settled;
 }

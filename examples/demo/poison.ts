@@ -1,6 +1,6 @@
 /**
  * A publisher that is not the client library: bare amqplib and hand-written frames, good commands beside ones that
- * cannot be stored. Also binds a queue of its own to the dead letters, as anyone may, to show them.
+ * cannot be stored, some of them only as long as a rule of the table refuses them.
  */
 import { type ChannelModel, connect } from 'amqplib';
 import { partitionOf } from 'holdfast';
@@ -16,6 +16,10 @@ interface Frame {
 const save = (id: string, version: number): string =>
   JSON.stringify({ save: { id, type: 'UserProfile', version } });
 
+/** What is refused until the rule is lifted, and what is then stored. */
+export const REPAIRABLE = ['debtor-1', 'debtor-2', 'debtor-3'];
+const REPAIRABLE_DOCUMENT = '{"username":"debtor","score":-5}';
+
 function frames(now: number): Frame[] {
   return [
     { id: 'poison-1', lines: [save('poison-1', now), '{"name":"U+0000 \\u0000 inside"}'], letters: 1 },
@@ -27,17 +31,11 @@ function frames(now: number): Frame[] {
     { id: 'poison-3', lines: [save('poison-3', 0), '{}'], letters: 1 },
     { id: 'poison-4', lines: [save('poison-4', now), '{"broken":'], letters: 1 },
     { id: 'poison-5', lines: ['this is not a frame'], letters: 1 },
+    ...REPAIRABLE.map((id) => ({ id, lines: [save(id, now), REPAIRABLE_DOCUMENT], letters: 1 })),
   ];
 }
 
-export interface Letter {
-  readonly code: string;
-  readonly message: string;
-  readonly objectId: string;
-}
-
 export class PoisonPublisher {
-  readonly letters: Letter[] = [];
   /** Dead letters that must come. */
   expected = 0;
   readonly #model: ChannelModel;
@@ -49,9 +47,7 @@ export class PoisonPublisher {
   }
 
   static async open(amqpUrl: string, prefix: string): Promise<PoisonPublisher> {
-    const publisher = new PoisonPublisher(await connect(amqpUrl), prefix);
-    await publisher.#listen();
-    return publisher;
+    return new PoisonPublisher(await connect(amqpUrl), prefix);
   }
 
   async publish(): Promise<void> {
@@ -76,23 +72,5 @@ export class PoisonPublisher {
 
   async close(): Promise<void> {
     await this.#model.close();
-  }
-
-  async #listen(): Promise<void> {
-    const channel = await this.#model.createChannel();
-    const { queue } = await channel.assertQueue('', { exclusive: true });
-    await channel.bindQueue(queue, `${this.#prefix}.dead-letters`, '');
-    await channel.consume(
-      queue,
-      (message) => {
-        const headers = message?.properties.headers ?? {};
-        this.letters.push({
-          code: String(headers['holdfast-code']),
-          message: String(headers['holdfast-message']),
-          objectId: String(headers['holdfast-object-id'] ?? '(unknown)'),
-        });
-      },
-      { noAck: true },
-    );
   }
 }

@@ -4,6 +4,9 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { NodeMessage, NodeReport } from './plan.ts';
 
+/** Where the servers are, as environment variables. */
+export type Environment = Readonly<Record<string, string>>;
+
 /** A worker replica as users run it. */
 export class WorkerProcess {
   readonly name: string;
@@ -12,7 +15,7 @@ export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
 
-  constructor(name: string, env: Record<string, string>) {
+  constructor(name: string, env: Environment) {
     this.name = name;
     const program = new URL('../../../dist/cli/main.js', import.meta.url).pathname;
     this.#child = spawn(process.execPath, [program, 'worker'], {

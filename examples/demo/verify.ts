@@ -32,6 +32,14 @@ export async function verify(url: string, prefix: string, reports: readonly Node
   return { compared: objects.length, lost, stale };
 }
 
+/** How many of these objects are there. */
+export async function countStored(url: string, prefix: string, ids: readonly string[]): Promise<number> {
+  const client = await connect({ url, node: 'demo-verify', prefix, partitions: PARTITIONS });
+  const loaded = await client.loadMany([...ids]);
+  await client.close();
+  return loaded.filter(({ found }) => found).length;
+}
+
 function isLost(confirmed: ConfirmedObject, found: LoadResult): boolean {
   return confirmed.document !== undefined && !found.found;
 }

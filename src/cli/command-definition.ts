@@ -83,7 +83,7 @@ export function toCommand<Flags>(definition: CommandDefinition<Flags>, session: 
   addCommonFlags(command);
   command.addHelpText('after', () => helpFooter(definition));
   command.action(async () => {
-    const flags: CommonFlags = { ...command.parent?.opts(), ...command.opts() };
+    const flags: CommonFlags = flagsOf(command);
     session.verbose = flags.verbose === true;
     if (definition.holdsSignals !== true) await releaseEarlySignals();
     const config = readConfigWithSources({ flags: { ...flags }, configFile: flags.config });
@@ -102,7 +102,37 @@ export function toCommand<Flags>(definition: CommandDefinition<Flags>, session: 
   return command;
 }
 
-function helpFooter<Flags>({ examples, exits }: CommandDefinition<Flags>): string {
+/** The flags of a command and of everything before it on the command line; its own go first. */
+function flagsOf(command: Command): Record<string, unknown> {
+  const before = command.parent === null ? {} : flagsOf(command.parent);
+  return { ...before, ...command.opts() };
+}
+
+/** A command that is only a name before others: `holdfast dead-letters list`. */
+export interface CommandGroup
+  extends Pick<CommandDefinition, 'name' | 'summary' | 'description' | 'examples'> {
+  readonly commands: readonly Command[];
+}
+
+/** The commander command of a group. */
+export function toGroup(group: CommandGroup): Command {
+  const command = new Command(group.name)
+    .summary(group.summary)
+    .description(group.description)
+    .usage('<command> [options]')
+    .helpOption('-h, --help', 'show this help; behind a command, its own')
+    .helpCommand(false)
+    .showSuggestionAfterError(false)
+    .enablePositionalOptions();
+  addOptionFlags(command, {});
+  addCommonFlags(command);
+  for (const each of group.commands) command.addCommand(each);
+  const exits: readonly ExitName[] = ['badInput', 'unavailable', 'outputFailed', 'unfinished'];
+  command.addHelpText('after', () => helpFooter({ examples: group.examples, exits }));
+  return command;
+}
+
+function helpFooter({ examples, exits }: Pick<CommandDefinition, 'examples' | 'exits'>): string {
   const lines = examples.flatMap(([commandLine, meaning]) => [`  # ${meaning}`, `  ${commandLine}`]);
   const names = new Set<ExitName>(['ok', 'usage', ...exits, 'bug', 'configuration']);
   return [

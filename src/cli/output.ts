@@ -17,7 +17,7 @@ const SEQUENCES: Readonly<Record<Colour, readonly [on: number, off: number]>> = 
 
 /** What is needed of a standard stream; what only a terminal has may be missing. */
 export interface OutputStream {
-  write(text: string, written?: () => void): boolean;
+  write(data: string | Uint8Array, written?: () => void): boolean;
   on(event: 'drain' | 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
   off(event: 'drain' | 'error', listener: () => void): unknown;
   readonly isTTY?: boolean;
@@ -56,8 +56,12 @@ export class Output {
 
   /** Writes lines to standard output; waits while its buffer is full. */
   async print(...lines: readonly string[]): Promise<void> {
-    if (this.#closed || lines.length === 0) return;
-    if (this.#out.write(`${lines.join('\n')}\n`)) return;
+    if (lines.length > 0) await this.write(`${lines.join('\n')}\n`);
+  }
+
+  /** Writes to standard output as it is; waits while its buffer is full. */
+  async write(data: string | Uint8Array): Promise<void> {
+    if (this.#closed || this.#out.write(data)) return;
     await new Promise<void>((resolve) => {
       const done = (): void => {
         this.#out.off('drain', done);

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { addCommonFlags, type CliSession, exitCodeLines, toCommand } from './command-definition.ts';
 import { reportFailure } from './command-failure.ts';
+import { deadLettersGroup } from './commands/dead-letters/group.ts';
 import { DELETE } from './commands/delete.ts';
 import { DOCTOR } from './commands/doctor.ts';
 import { LIST } from './commands/list.ts';
@@ -59,7 +60,10 @@ function buildProgram(session: CliSession): Command {
   program.addHelpText('after', FOOTER);
   const add = (heading: string, commands: readonly Command[]): void => {
     program.commandsGroup(heading);
-    for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+    for (const command of commands) {
+      program.addCommand(command.copyInheritedSettings(program));
+      for (const each of command.commands) each.copyInheritedSettings(command);
+    }
   };
   add('Running:', [toCommand(WORKER, session), toCommand(MIGRATE, session), toCommand(TOPOLOGY, session)]);
   add('Objects:', [
@@ -69,7 +73,7 @@ function buildProgram(session: CliSession): Command {
     toCommand(DELETE, session),
     toCommand(OBJECT, session),
   ]);
-  add('Looking:', [toCommand(STATUS, session), toCommand(DOCTOR, session)]);
+  add('Looking:', [toCommand(STATUS, session), toCommand(DOCTOR, session), deadLettersGroup(session)]);
   // The commands are what a reader looks for; options come behind them, in the footer.
   program.configureHelp({ minWidthToWrap: 30, visibleOptions: () => [], subcommandTerm: termOf });
   return program;

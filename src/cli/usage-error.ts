@@ -10,7 +10,7 @@ export function toUsageFailure(
 ): CommandFailure {
   const command = commandOf(program, argv);
   const what = error.message.replace(/^error: /, '').replace(/\.$/, '');
-  const seeHelp = `${[program.name(), ...(command === program ? [] : [command.name()])].join(' ')} --help shows what there is`;
+  const seeHelp = `${pathOf(command).join(' ')} --help shows what there is`;
   const given = /^unknown (?<kind>option|command) '(?<name>[^']*)'/.exec(what)?.groups;
   if (given === undefined) return usageFailure(what, seeHelp);
   const { kind, name = '' } = given;
@@ -24,9 +24,12 @@ export function toUsageFailure(
 
 /** The command that the arguments name, or the program itself. */
 function commandOf(program: Command, argv: readonly string[]): Command {
-  for (const word of argv) {
-    const command = program.commands.find((each) => each.name() === word);
-    if (command !== undefined) return command;
-  }
-  return program;
+  let found = program;
+  for (const word of argv) found = found.commands.find((each) => each.name() === word) ?? found;
+  return found;
+}
+
+/** `holdfast dead-letters list`, word by word. */
+function pathOf(command: Command): string[] {
+  return [...(command.parent === null ? [] : pathOf(command.parent)), command.name()];
 }

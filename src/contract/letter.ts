@@ -30,6 +30,26 @@ export const LETTER_HEADERS = {
 export const LETTER_TEXT_CHARACTERS_MAX = 2_048;
 
 /**
+ * What the message id of a replayed letter begins with; the id of the letter follows. The same in every run, so a letter
+ * that is refused again becomes the same new letter, however often it is tried.
+ */
+export const REPLAY_MESSAGE_ID_PREFIX = 'holdfast-replay/';
+
+/** The letter that was replayed, whole and unchanged, with this message id; `undefined` if none was. */
+export function replayedLetterId(messageId: string | undefined): string | undefined {
+  if (messageId?.startsWith(REPLAY_MESSAGE_ID_PREFIX) !== true) return undefined;
+  const letterId = messageId.slice(REPLAY_MESSAGE_ID_PREFIX.length);
+  return isLetterId(letterId) ? letterId : undefined;
+}
+
+const LETTER_ID_PATTERN = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Whether a text is the id of a letter: a UUID in lower case. */
+export function isLetterId(text: string): boolean {
+  return LETTER_ID_PATTERN.test(text);
+}
+
+/**
  * Cuts a free text to what a header may hold, without cutting a surrogate pair in two, and takes out what could not be
  * stored in the table that letters are moved to.
  */

@@ -1,5 +1,7 @@
 /** The store on PostgreSQL. */
 import { Connection, type ConnectionOptions } from './connection.ts';
+import type { LetterSession, LetterStore } from './letter-row.ts';
+import { PostgresLetterSession } from './letter-session.ts';
 import { ReadSession as PostgresReadSession } from './read-session.ts';
 import type { ReadSession, Store, WriteSession } from './store.ts';
 import { PostgresWriteSession } from './write-session.ts';
@@ -9,7 +11,7 @@ export interface PostgresStoreOptions extends ConnectionOptions {
   readonly copyRowsMin: number;
 }
 
-export class PostgresStore implements Store {
+export class PostgresStore implements Store, LetterStore {
   readonly #options: PostgresStoreOptions;
 
   constructor(options: PostgresStoreOptions) {
@@ -22,5 +24,9 @@ export class PostgresStore implements Store {
 
   openReadSession(): ReadSession {
     return new PostgresReadSession(() => Connection.open(this.#options));
+  }
+
+  openLetterSession(): LetterSession {
+    return new PostgresLetterSession(() => Connection.open(this.#options));
   }
 }

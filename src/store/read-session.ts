@@ -3,6 +3,7 @@ import type { Connection } from './connection.ts';
 import { listObjects } from './list-objects.ts';
 import { loadObjects } from './load-objects.ts';
 import { purgeClaims } from './purge-claims.ts';
+import { purgeLetters } from './purge-letters.ts';
 import { purgeTombstones } from './purge-tombstones.ts';
 import { checkSchema } from './schema-version.ts';
 import type { ListWanted, LoadedObject, LoadWanted } from './store.ts';
@@ -33,12 +34,13 @@ export class ReadSession {
     await this.run(checkSchema);
   }
 
-  /** Forgets tombstones and claims of at least that age. @throws StoreError */
+  /** Forgets tombstones, claims and closed letters of at least that age. @throws StoreError */
   async purge(olderThanMs: number, rowsMax: number): Promise<number> {
     return await this.run(
       async (connection) =>
         (await purgeTombstones(connection, olderThanMs, rowsMax)) +
-        (await purgeClaims(connection, olderThanMs, rowsMax)),
+        (await purgeClaims(connection, olderThanMs, rowsMax)) +
+        (await purgeLetters(connection, olderThanMs, rowsMax)),
     );
   }
 

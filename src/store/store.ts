@@ -166,7 +166,11 @@ export interface ReadSession {
   list(wanted: ListWanted): Promise<LoadedObject[]>;
   /** Whether the database answers and has the schema. @throws StoreError */
   probe(): Promise<void>;
-  /** Forgets tombstones and claims of at least that age; returns how many rows, at most `2 * rowsMax`. @throws StoreError */
+  /**
+   * Forgets tombstones, claims and closed letters of at least that age; returns how many rows, at most `3 * rowsMax`.
+   *
+   * @throws StoreError
+   */
   purge(olderThanMs: number, rowsMax: number): Promise<number>;
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@
 import { redactText } from './redact-url.ts';
 
 /** The conditions of a worker. */
-export const WORKER_CONDITIONS = ['broker', 'store', 'schema', 'consuming'] as const;
+export const WORKER_CONDITIONS = ['broker', 'store', 'schema', 'consuming', 'letters'] as const;
 export type WorkerCondition = (typeof WORKER_CONDITIONS)[number];
 
 export interface ConditionReport {

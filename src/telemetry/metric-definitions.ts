@@ -108,6 +108,20 @@ export const METRICS = {
     labels: { code: REJECT_CODES },
     help: 'Dead letters that RabbitMQ confirmed, by reject code.',
   },
+  lettersMoved: {
+    name: 'holdfast_dead_letters_moved_total',
+    type: 'counter',
+    unit: 'letters',
+    labels: {},
+    help: 'Dead letters taken from their queue into their table, redelivered ones included.',
+  },
+  letterMoveFailures: {
+    name: 'holdfast_dead_letter_move_failures_total',
+    type: 'counter',
+    unit: 'attempts',
+    labels: {},
+    help: 'Attempts to put dead letters into their table that failed; they are tried again.',
+  },
   replies: {
     name: 'holdfast_replies_total',
     type: 'counter',

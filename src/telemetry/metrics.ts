@@ -45,6 +45,8 @@ export interface Metrics {
   /** Seconds. */
   readonly loadDuration: Readonly<Record<LoadKind, HistogramHandle>>;
   readonly deadLetters: Readonly<Record<RejectCode, CounterHandle>>;
+  readonly lettersMoved: CounterHandle;
+  readonly letterMoveFailures: CounterHandle;
   readonly replies: CounterHandle;
   readonly repliesIgnored: CounterHandle;
   readonly writeRetries: Readonly<Record<RetryClass, CounterHandle>>;
@@ -88,6 +90,8 @@ export function createMetrics({ version, processMetrics = true }: MetricsOptions
     writeDuration: histogramsBy(registry, METRICS.writeDuration, METRICS.writeDuration.labels.path),
     loadDuration: histogramsBy(registry, METRICS.loadDuration, METRICS.loadDuration.labels.kind),
     deadLetters: countersBy(registry, METRICS.deadLetters, METRICS.deadLetters.labels.code),
+    lettersMoved: counter(registry, METRICS.lettersMoved),
+    letterMoveFailures: counter(registry, METRICS.letterMoveFailures),
     replies: counter(registry, METRICS.replies),
     repliesIgnored: counter(registry, METRICS.repliesIgnored),
     writeRetries: countersBy(registry, METRICS.writeRetries, METRICS.writeRetries.labels.class),

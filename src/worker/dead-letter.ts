@@ -24,7 +24,7 @@ const LETTER_NAMESPACE = '6d9c2b1e-4a57-4f0e-9a35-0c8f6f1d7b42';
  *
  * @param position index of the command in its frame; -1 for the whole frame.
  */
-function letterId({ messageId, appId, timestamp }: Delivery, position: number, body: Buffer): string {
+export function letterId({ messageId, appId, timestamp }: Delivery, position: number, body: Buffer): string {
   const name = JSON.stringify(messageId === undefined ? [appId, timestamp, position] : [messageId, position]);
   return v5(Buffer.concat([Buffer.from(name), body]), LETTER_NAMESPACE);
 }
@@ -109,7 +109,7 @@ function letter(
 }
 
 /** ISO 8601; nothing where the publisher gave a time that is none, such as microseconds. */
-function publishedAt({ timestamp }: Delivery): string | undefined {
+export function publishedAt({ timestamp }: Delivery): string | undefined {
   const date = new Date((timestamp ?? Number.NaN) * 1_000);
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }

@@ -3,8 +3,9 @@
  *
  * 1. Report not ready, so that nobody counts on it.
  * 2. Tell the other workers, and take nothing more from the backlog. Consumers are not cancelled: that would break the order of their queues.
- * 3. Let the writers and the load responder finish what they are at: commit, letters, replies, settle. At the deadline
- *    cut the database connections; what was not committed is not acked.
+ * 3. Let the writers, the load responder and the letter mover finish what they are at: commit, letters, replies, settle.
+ *    At the deadline cut the database connections; what was not committed is not acked. Letters made meanwhile wait in
+ *    their queue for another worker.
  * 4. Close the consumers' channels: acks go out first, everything else returns to its queue, in order.
  * 5. Close the publishers: a channel's close is answered behind everything published on it.
  * 6. Close the connections, then the HTTP server, which until here could be asked why it takes so long.
@@ -15,7 +16,7 @@ import { pause } from '../broker/backoff.ts';
 export interface DrainSteps {
   readonly reportNotReady: () => void;
   readonly endBacklog: () => void;
-  /** Resolves when the writers and the load responder have ended. */
+  /** Resolves when the writers, the load responder and the letter mover have ended. */
   readonly finishWork: () => Promise<void>;
   /** Makes `finishWork` resolve soon, whatever it waits for. */
   readonly abandonWork: () => Promise<void>;

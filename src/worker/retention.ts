@@ -1,4 +1,4 @@
-/** Forgets what is older than the retention: tombstones, and the ids of claims. Every worker does its share. */
+/** Forgets what is older than the retention: tombstones, the ids of claims, closed dead letters. Every worker does its share. */
 import type { ReadSession, Store } from '../store/store.ts';
 import { toStoreError } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';

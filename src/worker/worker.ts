@@ -9,7 +9,7 @@ import { type Names, namesFor } from '../contract/names.ts';
 import type { TypeSchemas } from '../contract/type-schemas.ts';
 import type { ConnectionOptions } from '../store/connection.ts';
 import { PostgresStore } from '../store/postgres-store.ts';
-import type { Store, WriteSession } from '../store/store.ts';
+import type { WriteSession } from '../store/store.ts';
 import type { StoreError } from '../store/store-error.ts';
 import { Health, WORKER_CONDITIONS, type WorkerCondition } from '../telemetry/health.ts';
 import { type HttpServer, startHttpServer } from '../telemetry/http-server.ts';
@@ -18,6 +18,7 @@ import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { Backlog } from './backlog.ts';
 import { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import { drain } from './drain.ts';
+import { LetterMover } from './letter-mover.ts';
 import { ObjectReader } from './load-answers.ts';
 import { LoadResponder } from './load-responder.ts';
 import { prepareSchema, prepareTopology } from './prepare.ts';
@@ -53,7 +54,7 @@ export class Worker {
   readonly #options: Options;
   readonly #logger: Logger;
   readonly #names: Names;
-  readonly #store: Store;
+  readonly #store: PostgresStore;
   readonly #connectionOptions: ConnectionOptions;
   /** Publishing and consuming apart: an alarm blocks connections that publish. */
   readonly #consuming: BrokerConnection;
@@ -72,6 +73,7 @@ export class Worker {
   #storeFailed = false;
   readonly #responder: LoadResponder;
   readonly #settle: SettleContext;
+  readonly #mover: LetterMover;
   readonly #retention: Retention;
   #writers: Promise<unknown> = Promise.resolve();
   #httpServer: HttpServer | undefined;
@@ -106,6 +108,17 @@ export class Worker {
       signal: this.#abandoning.signal,
       onStoreError: (error) => this.#reportStoreError(error, 0),
       onStoreSuccess: () => this.#reportStoreSuccess(),
+      onBug: (error) => this.#fail(error),
+    });
+    this.#mover = new LetterMover(this.#consuming, {
+      ...options,
+      openSession: () => this.#store.openLetterSession(),
+      names: this.#names,
+      metrics: this.metrics,
+      logger,
+      signal: this.#abandoning.signal,
+      onHeldUp: (error) => this.#reportHeldUpLetters(error),
+      onMoved: () => this.health.pass('letters'),
       onBug: (error) => this.#fail(error),
     });
     this.#retention = new Retention({
@@ -171,10 +184,12 @@ export class Worker {
     await prepareSchema(context, this.#store, this.#connectionOptions, migrateSchema);
     this.health.pass('store');
     this.health.pass('schema');
+    this.health.pass('letters');
     this.metrics.storeAvailable.set(true);
     if (this.#given.declare ?? true) await prepareTopology(context, this.#consuming, this.#names);
     this.#confirming.start();
     this.#responder.start();
+    this.#mover.start();
     this.#startWriters();
     this.#retention.start();
     await this.#subscribe();
@@ -234,12 +249,18 @@ export class Worker {
           this.#backlog.end();
         },
         finishWork: async () => {
-          await Promise.all([this.#writers, this.#responder.end(), this.#retention.stop()]);
+          await Promise.all([
+            this.#writers,
+            this.#responder.end(),
+            this.#mover.end(),
+            this.#retention.stop(),
+          ]);
         },
         abandonWork: async () => {
           this.#abandoning.abort();
           await Promise.all([
             this.#responder.abandon(),
+            this.#mover.abandon(),
             this.#retention.abandon(),
             // What waits for a confirm learns that there will be none.
             this.#confirming.close(),
@@ -247,7 +268,7 @@ export class Worker {
           ]);
         },
         closeConsumers: async () => {
-          await this.#subscriptions.close();
+          await Promise.all([this.#subscriptions.close(), this.#mover.close()]);
         },
         closePublishers: async () => {
           await this.#confirming.close();
@@ -337,6 +358,14 @@ export class Worker {
     this.#storeFailed = true;
     this.metrics.storeAvailable.set(false);
     this.health.fail('store', error.message);
+  }
+
+  #reportHeldUpLetters(error: StoreError): void {
+    this.#logger.error(
+      { err: error },
+      'dead letters cannot be put into their table; they wait in their queue',
+    );
+    this.health.fail('letters', error.message);
   }
 
   #reportStoreSuccess(): void {

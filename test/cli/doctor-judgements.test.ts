@@ -97,10 +97,10 @@ describe('PostgreSQL', () => {
 
   it('must have room for a worker', () => {
     const options = Options.parse({ writers: 4, loadConnections: 2 });
-    expect(judged((list) => judgeRoom({ ...FACTS, connections: 91 }, options, list))).toEqual([
+    expect(judged((list) => judgeRoom({ ...FACTS, connections: 90 }, options, list))).toEqual([
       'ok connections',
     ]);
-    expect(judged((list) => judgeRoom({ ...FACTS, connections: 92 }, options, list))).toEqual([
+    expect(judged((list) => judgeRoom({ ...FACTS, connections: 91 }, options, list))).toEqual([
       'warn connections',
     ]);
   });

@@ -17,7 +17,9 @@ const COMMANDS = [
   'object',
   'status',
   'doctor',
+  'dead-letters',
 ];
+const LETTER_COMMANDS = ['list', 'show', 'replay', 'export', 'drop'];
 
 const cli = new Cli();
 afterAll(() => cli.close());
@@ -45,6 +47,13 @@ describe('help', () => {
     const { code, stdout } = await cli.run([command, '--help']);
     expect(code).toBe(0);
     expect(stdout).toMatch(new RegExp(`^  (?:\\S.* \\| )?holdfast ${command}`, 'm'));
+    expect(exitCodesIn(stdout)).toEqual(expect.arrayContaining([0, 64, 70, 78]));
+  });
+
+  it.each(LETTER_COMMANDS)('of dead-letters %s has examples of it and its exit codes', async (command) => {
+    const { code, stdout } = await cli.run(['dead-letters', command, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^  holdfast dead-letters ${command}`, 'm'));
     expect(exitCodesIn(stdout)).toEqual(expect.arrayContaining([0, 64, 70, 78]));
   });
 
@@ -89,6 +98,17 @@ describe('a mistake on the command line', () => {
     [['topology', '--check', '--delete'], '--check and --delete exclude each other.'],
     [['topology', '--yes'], '--yes and --force belong to --delete.'],
     [['object', 'a', '--yes'], '--yes belongs to --reset.'],
+    [
+      ['dead-letters', 'repaly'],
+      "unknown command 'repaly'. holdfast dead-letters --help shows what there is.",
+    ],
+    [['dead-letters', 'replay', '--dryrun'], "unknown option '--dryrun'. Did you mean --dry-run?"],
+    [['dead-letters', 'list', '--code', 'X'], 'It must be one of MALFORMED_FRAME, '],
+    [['dead-letters', 'list', '--after', 'then'], 'It must be a time such as'],
+    [['dead-letters', 'list', '--all'], '--behind and --all belong to --each.'],
+    [['dead-letters', 'show', 'x'], '"x" is neither the number nor the id of a letter.'],
+    [['dead-letters', 'replay', '--edit'], '--edit takes one letter.'],
+    [['dead-letters', 'export', '-', '--json'], '--json and - exclude each other.'],
     [['publish', 'no-such-file', '--dry-run'], 'no-such-file does not exist.'],
     [['publish', '.', '--dry-run'], '. is a folder.'],
   ])('%j is told in one line', async (args, message) => {

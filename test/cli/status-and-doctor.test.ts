@@ -143,7 +143,8 @@ describe('when all is well', () => {
     });
     await scratch.sql.query(`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`);
     await scratch.sql.query(
-      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims, holdfast_suspects TO ${role}`,
+      `GRANT INSERT, UPDATE, DELETE ON holdfast_tombstones, holdfast_claims, holdfast_suspects, holdfast_dead_letters,
+         holdfast_dead_letter_audit TO ${role}`,
     );
     const url = new URL(scratch.databaseUrl);
     url.username = role;

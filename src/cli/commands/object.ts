@@ -2,6 +2,7 @@
 import { commandsQueue, namesFor } from '../../contract/names.ts';
 import { lockSlotOf, partitionOfShard, shardOf } from '../../contract/partition.ts';
 import type { Connection } from '../../store/connection.ts';
+import type { ObjectLetter } from '../../store/letters-of-object.ts';
 import type { ClaimDetails } from '../../store/newest-claims.ts';
 import type { ObjectDetails } from '../../store/object-details.ts';
 import type { CommandContext, CommandDefinition } from '../command-definition.ts';
@@ -22,13 +23,14 @@ interface ObjectFlags extends ResetFlags {
 type Context = CommandContext<ObjectFlags>;
 
 const CLAIMS_SHOWN = 5;
+const LETTERS_SHOWN = 5;
 
 export const OBJECT: CommandDefinition<ObjectFlags> = {
   name: 'object',
   summary: 'show everything about one object',
   description:
-    'Shows what the database knows of one object, live or deleted: version, epoch, tombstone, claims, sizes, and where ' +
-    'its commands go. Asks PostgreSQL itself, so it works without workers.\n\n' +
+    'Shows what the database knows of one object, live or deleted: version, epoch, tombstone, claims, sizes, open ' +
+    'dead letters, and where its commands go. Asks PostgreSQL itself, so it works without workers.\n\n' +
     '--reset is for an object whose version was set far ahead of time by mistake, so that every new save is superseded. ' +
     'It gives the stored state a version of now, under the lock that every writer takes; type, document and epoch stay. ' +
     'Commands that are still on their way with a version between the new and the old one will be applied. Object nodes ' +
@@ -63,6 +65,9 @@ interface Findings extends ObjectDetails {
   readonly id: string;
   readonly claims: readonly ClaimDetails[];
   readonly claimCount: number;
+  /** Open dead letters that name it, the oldest few. */
+  readonly letters: readonly ObjectLetter[];
+  readonly letterCount: number;
 }
 
 async function runObject(context: Context, values: readonly string[]): Promise<ExitCode> {
@@ -86,9 +91,11 @@ async function runObject(context: Context, values: readonly string[]): Promise<E
 async function find(connection: Connection, id: string, withDocument: boolean): Promise<Findings> {
   const { readObjectDetails } = await import('../../store/object-details.ts');
   const { readNewestClaims } = await import('../../store/newest-claims.ts');
+  const { readLettersOfObject } = await import('../../store/letters-of-object.ts');
   const details = await readObjectDetails(connection, id, withDocument);
   const { claims, count } = await readNewestClaims(connection, id, CLAIMS_SHOWN);
-  return { id, ...details, claims, claimCount: count };
+  const { letters, count: letterCount } = await readLettersOfObject(connection, id, LETTERS_SHOWN);
+  return { id, ...details, claims, claimCount: count, letters, letterCount };
 }
 
 /** A tombstone of version 0 keeps the epoch of a claim of something that was never stored. */
@@ -112,7 +119,7 @@ function placeOf(id: string, { partitions, prefix }: Context['options']) {
 }
 
 async function printJson({ options, output }: Context, findings: Findings): Promise<void> {
-  const { row, tombstone, claims, claimCount, id } = findings;
+  const { row, tombstone, claims, claimCount, letters, letterCount, id } = findings;
   const { document = null, ...fields } = row ?? {};
   const text = JSON.stringify({
     id,
@@ -122,6 +129,8 @@ async function printJson({ options, output }: Context, findings: Findings): Prom
     tombstone: tombstone ?? null,
     claimCount,
     claims,
+    letterCount,
+    letters,
   });
   // Byte for byte: to parse it would round integers beyond 2^53.
   await output.print(document === null ? text : `${text.slice(0, -1)},"document":${document}}`);
@@ -162,6 +171,7 @@ async function print({ options, output }: Context, findings: Findings): Promise<
       '',
       `epoch ${claim.epoch} at ${claim.claimedAt} by ${claim.claim}`,
     ]),
+    ['dead letters', lettersText(findings)],
     ['shard', `${shard}, lock slot ${lockSlot}`],
     ['partition', `${partition} of ${partitions}, queue ${queue}`],
   );
@@ -172,6 +182,14 @@ async function print({ options, output }: Context, findings: Findings): Promise<
 function claimsText({ claims, claimCount }: Findings): string {
   if (claimCount === 0) return 'none remembered';
   return claimCount > claims.length ? `${countText(claimCount)}, the newest:` : String(claimCount);
+}
+
+function lettersText({ letters, letterCount }: Findings): string {
+  if (letterCount === 0) return 'none open';
+  const named = letters.map(({ number, code }) => `#${number} ${code}`).join(', ');
+  return letterCount > letters.length
+    ? `${countText(letterCount)} open, the oldest: ${named}`
+    : `open: ${named}`;
 }
 
 function versionText(version: number, aheadWarnMs: number): string {

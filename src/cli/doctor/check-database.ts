@@ -25,6 +25,8 @@ const TABLES = [
   'holdfast_tombstones',
   'holdfast_claims',
   'holdfast_suspects',
+  'holdfast_dead_letters',
+  'holdfast_dead_letter_audit',
   'holdfast_migrations',
 ];
 
@@ -195,9 +197,10 @@ export function judgeRoom(
   list: CheckList,
 ): void {
   const { writers, loadConnections } = options;
-  const perWorker = writers + loadConnections;
+  // One more moves the dead letters; the retention's comes and goes.
+  const perWorker = writers + loadConnections + 1;
   const free = connectionsMax - connections;
-  const found = `${connections} of ${connectionsMax} in use; a worker takes ${perWorker} (${writers} writers, ${loadConnections} for loads)`;
+  const found = `${connections} of ${connectionsMax} in use; a worker takes ${perWorker} (${writers} writers, ${loadConnections} for loads, 1 for dead letters)`;
   if (free >= perWorker) list.ok('connections', found);
   else list.warn('connections', found, 'Raise max_connections, or lower writers and loadConnections');
 }
