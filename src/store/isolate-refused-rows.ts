@@ -1,6 +1,7 @@
 /**
  * Writes one pass of changes inside the open transaction as `applyChanges` does, but goes on past the rows that the
- * database refuses and names them. What is written is rolled back if there are any: the batch is decided anew.
+ * database refuses and names them. Where nothing rests on those, the others stay written; else the transaction is to be
+ * rolled back and the batch decided anew.
  */
 import { applyChanges } from './apply-changes.ts';
 import { compareContents } from './compare-contents.ts';
@@ -11,26 +12,31 @@ import {
   type ObjectRow,
   type RefusedRow,
   RowsRefusedError,
+  type WriteDecision,
+  type WriteResult,
   type WrittenRow,
 } from './store.ts';
+import { isGuardMiss } from './store-error.ts';
 import { DELETES, DOCUMENTS, EPOCHS, INSERTS, tryRows, UPDATES } from './try-rows.ts';
 
 /** Constraints that are otherwise only checked at the commit, where no row is named. */
 export const CHECK_AT_ONCE = { text: 'SET CONSTRAINTS ALL IMMEDIATE' };
 
 /**
+ * Returns how many objects were inserted, updated or deleted, and the refused rows, on which nothing rests.
+ *
  * Where the newest write of a fold is refused, the next older one would take its place in the next attempt, and so on,
  * one attempt for each. So all of them are tried at once, and those that would have been refused one after the other
  * are refused together.
  *
- * @param older the writes that would take the place of a row, next first.
- * @throws RowsRefusedError if rows are refused; the transaction is then to be rolled back.
+ * @throws RowsRefusedError if something rests on a refused row, or if all are refused, which may be the fault of none of
+ *   them; the transaction is then to be rolled back.
  */
 export async function isolateRefusedRows(
   connection: Connection,
   changes: Changes,
-  older: (row: WrittenRow) => readonly ObjectRow[],
-): Promise<void> {
+  { passes, older, isAlone }: WriteDecision,
+): Promise<Pick<WriteResult, 'rows' | 'refused'>> {
   const { inserts, updates, deletes, epochs } = changes;
   const refusedDeletes = await tryRows(connection, DELETES, deletes, true);
   const refusedInserts = await tryRows(connection, INSERTS, inserts, true);
@@ -38,11 +44,23 @@ export async function isolateRefusedRows(
   const refusedEpochs = await tryRows(connection, EPOCHS, epochs, true);
   const refused = [...refusedDeletes, ...refusedInserts, ...refusedUpdates, ...refusedEpochs];
   const count = inserts.length + updates.length + deletes.length;
-  if (refused.length === 0) {
-    const { tombstones, claims, revived } = changes;
-    const none = { inserts: [], updates: [], deletes: [], epochs: [] };
-    await applyChanges(connection, { ...none, tombstones, claims, revived }, new Map());
-    return;
+  const rows = count - refused.length + refusedEpochs.length;
+  // A guard that stopped a row may let it through the next time.
+  const isKept =
+    passes.length === 1 && rows > 0 && refused.every(({ row, error }) => isAlone(row) && !isGuardMiss(error));
+  if (refused.length === 0 || isKept) {
+    const gone = new Set(refused.map(({ row }) => row.id));
+    const rest = {
+      inserts: [],
+      updates: [],
+      deletes: [],
+      epochs: [],
+      tombstones: changes.tombstones,
+      claims: changes.claims.filter(({ id }) => !gone.has(id)),
+      revived: changes.revived.filter((id) => !gone.has(id)),
+    };
+    await applyChanges(connection, rest, new Map());
+    return { rows, refused };
   }
   const olderInserts = refusedInserts.map(({ row }) => older(row));
   const olderUpdates = [...refusedDeletes, ...refusedUpdates].map(({ row }) => older(row));

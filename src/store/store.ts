@@ -103,6 +103,8 @@ export interface WriteDecision {
   readonly passes: readonly Changes[];
   /** The saves that would take the place of a row if it were refused, next first. */
   readonly older: (row: WrittenRow) => readonly ObjectRow[];
+  /** Whether no other command of the batch concerns the object of a row, so that nothing rests on it. */
+  readonly isAlone: (row: WrittenRow) => boolean;
   readonly questions?: undefined;
 }
 
@@ -133,6 +135,8 @@ export interface WriteResult {
   readonly path: 'rows' | 'copy';
   /** Rows inserted, updated or deleted. */
   readonly rows: number;
+  /** Of an isolating write: rows that the database refused, and on which nothing rests; the others are written. */
+  readonly refused: readonly RefusedRow[];
 }
 
 /** A row that the database refused. */

@@ -19,6 +19,7 @@ import {
   type Changes,
   type Decision,
   type ObjectRow,
+  type RefusedRow,
   RowsRefusedError,
   type Snapshot,
   type WriteDecision,
@@ -69,12 +70,12 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     }
     try {
       const [staged, heldSlots] = await this.#begin(connection, request, byCopy);
-      const { passes, older } = await this.#decide(connection, request, heldSlots);
-      const rows = request.isolate
-        ? await this.#isolate(connection, passes, older)
-        : await this.#apply(connection, passes, staged);
+      const decision = await this.#decide(connection, request, heldSlots);
+      const written = request.isolate
+        ? await this.#isolate(connection, decision)
+        : { rows: await this.#apply(connection, decision.passes, staged), refused: [] };
       await connection.query(COMMIT);
-      return { heldSlots, path: byCopy ? 'copy' : 'rows', rows };
+      return { heldSlots, path: byCopy ? 'copy' : 'rows', ...written };
     } catch (error) {
       await rollBack(connection);
       throw error instanceof RowsRefusedError ? error : toStoreError(error);
@@ -128,16 +129,17 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
 
   async #isolate(
     connection: Connection,
-    passes: readonly Changes[],
-    older: WriteDecision['older'],
-  ): Promise<number> {
+    decision: WriteDecision,
+  ): Promise<Pick<WriteResult, 'rows' | 'refused'>> {
     let rows = 0;
-    for (const changes of passes) {
+    const refused: RefusedRow[] = [];
+    for (const changes of decision.passes) {
       // What later passes would write rests on what is refused here, so it is decided anew without it.
-      await isolateRefusedRows(connection, changes, older);
-      rows += changes.inserts.length + changes.updates.length + changes.deletes.length;
+      const written = await isolateRefusedRows(connection, changes, decision);
+      rows += written.rows;
+      refused.push(...written.refused);
     }
-    return rows;
+    return { rows, refused };
   }
 }
 

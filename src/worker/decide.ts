@@ -60,7 +60,9 @@ export function decideBatch(
   }
   const { questions, passes, verdicts, owners } = sink;
   const older = (row: WrittenRow): readonly ObjectRow[] => sink.older(row);
-  return { decision: questions.length > 0 ? { questions } : { passes, older }, verdicts, owners };
+  const isAlone = ({ id }: WrittenRow): boolean => objects.get(id)?.length === 1;
+  const decision = questions.length > 0 ? { questions } : { passes, older, isAlone };
+  return { decision, verdicts, owners };
 }
 
 /**

@@ -16,6 +16,7 @@ import { type HttpServer, startHttpServer } from '../telemetry/http-server.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { Backlog } from './backlog.ts';
+import { Caution } from './caution.ts';
 import { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import { drain } from './drain.ts';
 import { LetterMover } from './letter-mover.ts';
@@ -210,6 +211,7 @@ export class Worker {
         backlog: this.#backlog,
         session,
         streak,
+        caution: new Caution(),
         versionAhead,
         retry: new WriteRetry({
           ...options,

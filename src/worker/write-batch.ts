@@ -7,12 +7,14 @@ import type { ReplyLine } from '../contract/reply.ts';
 import {
   type ClaimKey,
   type ObjectRow,
+  type RefusedRow,
   RowsRefusedError,
   type WriteRequest,
   type WriteSession,
 } from '../store/store.ts';
 import { isGuardMiss, StoreError, toStoreError } from '../store/store-error.ts';
 import { type BatchCommand, isClaim, isSave, type Verdict } from './batch-command.ts';
+import type { Caution } from './caution.ts';
 import { type BatchDecision, decideBatch } from './decide.ts';
 import { markKnownVersions } from './known-versions.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
@@ -24,6 +26,8 @@ export interface WriteBatchContext {
   readonly retry: WriteRetry;
   /** Shared by all writers. */
   readonly streak: RefusalStreak;
+  /** Of this writer. */
+  readonly caution: Caution;
   readonly onWritten: (result: { path: 'rows' | 'copy'; rows: number; durationMs: number }) => void;
 }
 
@@ -60,7 +64,8 @@ export async function writeBatch(
       const { item } = work;
       if (item === undefined) continue;
       const verdict = write.verdicts.get(item);
-      if (verdict !== undefined) answerWrite(item, work, verdict, delivery.redelivered || ambiguous);
+      if (verdict !== undefined && !write.isRefused(item))
+        answerWrite(item, work, verdict, delivery.redelivered || ambiguous);
     }
   }
   markKnownVersions(frames);
@@ -103,9 +108,14 @@ class BatchWriting {
     return this.#objects.size === 0;
   }
 
+  isRefused(item: BatchCommand): boolean {
+    return this.#refused.has(item);
+  }
+
   async run(): Promise<void> {
-    const { session, retry, streak, onWritten } = this.#context;
-    let isolate = false;
+    const { session, retry, streak, caution, onWritten } = this.#context;
+    let isolate = caution.isolates;
+    let swallowed = false;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const startedAt = performance.now();
@@ -114,14 +124,22 @@ class BatchWriting {
         this.verdicts = this.#decided?.verdicts ?? new Map();
         retry.succeeded();
         if (result.rows > 0) streak.written();
+        if (result.refused.length > 0) this.#reject(result.refused, attempt);
+        if (this.#refused.size > 0) caution.refused();
+        else caution.written();
         onWritten({ path: result.path, rows: result.rows, durationMs: performance.now() - startedAt });
         return;
       } catch (error) {
         if (error instanceof RowsRefusedError) {
+          const miss = error.refused.find((refused) => isGuardMiss(refused.error));
+          if (miss !== undefined && !swallowed) {
+            if (!this.#isSwallowed(miss.error)) throw miss.error;
+            swallowed = true;
+          }
           if (this.#isSystemic(error)) {
             await retry.failed(systemicRefusal(error));
           } else {
-            this.#reject(error, attempt);
+            this.#reject(error.refused, attempt);
             isolate = false;
           }
           continue;
@@ -130,6 +148,7 @@ class BatchWriting {
         if (storeError.connectionLost) for (const frame of this.#frames) frame.ambiguous = true;
         if (storeError.failure === 'contended') {
           if (isolate || !this.#isSwallowed(storeError)) throw storeError;
+          swallowed = true;
           isolate = true;
           continue;
         }
@@ -180,7 +199,7 @@ class BatchWriting {
     return this.#writesBefore === streak.writes;
   }
 
-  #reject({ refused }: RowsRefusedError, attempts: number): void {
+  #reject(refused: readonly RefusedRow[], attempts: number): void {
     const works = new Map<BatchCommand, WorkEntry>();
     for (const { entries } of this.#frames) {
       for (const work of entries) if (work.item !== undefined) works.set(work.item, work);

@@ -8,6 +8,7 @@ import { StoreError } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog, Batch } from './backlog.ts';
+import type { Caution } from './caution.ts';
 import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
@@ -29,6 +30,7 @@ export interface WriterContext {
   readonly session: WriteSession;
   readonly retry: WriteRetry;
   readonly streak: RefusalStreak;
+  readonly caution: Caution;
   readonly versionAhead: VersionAhead;
   readonly reader: ObjectReader;
   readonly settle: SettleContext;
@@ -123,6 +125,7 @@ async function writeAll(batch: Batch, context: WriterContext): Promise<WorkFrame
       session: context.session,
       retry: context.retry,
       streak: context.streak,
+      caution: context.caution,
       onWritten: ({ path, rows, durationMs }) => {
         context.metrics.batches[path].inc();
         context.metrics.batchRows.observe(rows);

@@ -193,7 +193,7 @@ describe('the two ways of writing', () => {
         ids: [],
         claims: [],
         candidates: rows.flatMap((item) => (isClaim(item) || item.row === undefined ? [] : [item.row])),
-        decide: () => ({ passes: [], older: () => [] }),
+        decide: () => ({ passes: [], older: () => [], isAlone: () => false }),
         isolate: false,
       });
       paths.push(path);

@@ -126,6 +126,30 @@ describe.each(['rows', 'copy'] as const)('with rows sent as %s', (path) => {
     expect(await store.rows('SELECT object_id FROM holdfast_tombstones')).toEqual([['good-doomed']]);
   });
 
+  it('what nothing rests on is refused in the transaction that writes the others', async () => {
+    const store = await open();
+    await runBatch(store.session, [
+      save('claimed', '{}', { version: 1 }),
+      save('deleted', '{}', { version: 1 }),
+      remove('deleted', { version: 2 }),
+    ]);
+    await store.sql.query(`UPDATE goverse_objects SET data = '{"rude":0}' WHERE object_id = 'claimed'`);
+    await store.sql.query(`${CHECK} NOT VALID`);
+    const batch = [
+      save('deleted', '{"rude":1}', { version: 3 }),
+      save('good', '{}', { version: 1 }),
+      claim('claimed', CLAIM),
+    ];
+    const request = requestOf(batch, true);
+    const { refused, rows } = await store.session.write(request);
+    expect([refused.map(({ row }) => row.id), rows]).toEqual([['deleted', 'claimed'], 1]);
+    expect(await storedIds(store)).toEqual(['claimed', 'good']);
+    expect(await store.rows('SELECT object_id, version FROM holdfast_tombstones')).toEqual([
+      ['deleted', '2'],
+    ]);
+    expect(await store.rows('SELECT FROM holdfast_claims')).toEqual([]);
+  });
+
   it('where the newest state is refused, the next older one takes its place', async () => {
     const store = await open();
     await store.sql.query(CHECK);
@@ -344,11 +368,11 @@ describe('isolating', () => {
     expect(await storedIds(store)).toEqual([]);
   });
 
-  it('names exactly the refused rows with what refused them, and writes nothing', async () => {
+  it('names exactly the refused rows with what refused them, and writes the others', async () => {
     const store = await openStore(scratch);
     await store.sql.query(CHECK);
     const batch = saves(50, 1, [3, 17, 49]);
-    const { refused } = await refusalOf(store.session.write(requestOf(batch, true)));
+    const { refused } = await store.session.write(requestOf(batch, true));
     expect(refused.map(({ row }) => row)).toEqual([3, 17, 49].map((n) => batch[n]?.row));
     for (const { error } of refused) {
       expect(error).toMatchObject({
@@ -360,7 +384,7 @@ describe('isolating', () => {
         retryable: false,
       });
     }
-    expect(await storedIds(store)).toEqual([]);
+    expect(await storedIds(store)).toHaveLength(47);
   });
 
   it('keeps documents out of the messages of its errors', async () => {

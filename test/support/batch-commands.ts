@@ -64,7 +64,7 @@ export async function runBatch(
   for (;;) {
     let decided: BatchDecision | undefined;
     try {
-      const { heldSlots } = await session.write({
+      const { heldSlots, refused: refusedRows } = await session.write({
         slots: [...new Set(commands.map(({ slot }) => slot))].toSorted((a, b) => a - b),
         ids: [...objects.keys()],
         claims,
@@ -79,6 +79,10 @@ export async function runBatch(
         isolate,
       });
       const outcomes = new Map<BatchCommand, Outcome>(decided?.verdicts);
+      for (const { row } of refusedRows) {
+        const owner = decided?.owners.get(row);
+        if (owner !== undefined) refused.add(owner);
+      }
       for (const item of refused) outcomes.set(item, { outcome: 'rejected' });
       return { outcomes, heldSlots };
     } catch (error) {

@@ -84,7 +84,7 @@ class FakeSession implements WriteSession {
     let rows = 0;
     for (const changes of passes) rows += this.#apply(changes, tables, request.isolate);
     this.#store.tables = tables;
-    return { heldSlots, path: 'rows', rows };
+    return { heldSlots, path: 'rows', rows, refused: [] };
   }
 
   async beginSuspect(frameId: string): Promise<number> {
