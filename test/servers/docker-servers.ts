@@ -160,7 +160,10 @@ function controlOf(
       if (mode === 'kill') await handle.kill({ signal: 'SIGKILL' });
       else {
         if (shutdown !== undefined) await container.exec(shutdown);
-        await handle.stop({ t: STOP_LIMIT_S });
+        // 304: it has stopped by itself, as it was told from within.
+        await handle.stop({ t: STOP_LIMIT_S }).catch((error: unknown) => {
+          if (!(error instanceof Error && 'statusCode' in error && error.statusCode === 304)) throw error;
+        });
       }
       await handle.wait(); // kill returns when the signal is sent
     },

@@ -140,19 +140,27 @@ class Fates {
     else untold.push(first);
   }
 
-  /** As many events must have told of refusals as there were; which is whose cannot be known. */
+  /**
+   * As many events must have told of refusals as there were. Which event told of which is not known: those that nothing
+   * excuses are given an event first, the latest of them first, which only a later event can have told.
+   */
   #checkUntold(): void {
     for (const [process, writes] of this.#untold) {
-      const told = this.#history.failures.filter((failure) => failure.process === process).length;
-      // Which were told is not known: rather those whose replies were not on their way to a queue that died.
       const losses = this.#history.repliesLost.get(process) ?? [];
-      const likeliestFirst = writes.toSorted((one, other) => other.invokedAt - one.invokedAt);
-      for (const write of likeliestFirst.slice(told)) {
-        const isExcused = losses.some(
-          (at) => at >= write.invokedAt && at <= write.invokedAt + REPLY_UNDER_WAY_US,
-        );
-        const kind = isExcused ? 'unheard' : 'lost';
-        this.#report(kind, `refused and nobody told: ${describeWrite(write)}`);
+      const isExcused = ({ invokedAt }: Write): boolean =>
+        losses.some((at) => at >= invokedAt && at <= invokedAt + REPLY_UNDER_WAY_US);
+      const told = this.#history.failures
+        .filter((failure) => failure.process === process)
+        .map(({ at }) => at)
+        .toSorted((one, other) => one - other);
+      const latestFirst = writes.toSorted((one, other) => other.invokedAt - one.invokedAt);
+      for (const write of latestFirst.filter((each) => !isExcused(each))) {
+        if ((told.at(-1) ?? 0) >= write.invokedAt) told.pop();
+        else this.#report('lost', `refused and nobody told: ${describeWrite(write)}`);
+      }
+      for (const write of latestFirst.filter(isExcused)) {
+        if ((told.at(-1) ?? 0) >= write.invokedAt) told.pop();
+        else this.#report('unheard', `refused and nobody told: ${describeWrite(write)}`);
       }
     }
   }

@@ -46,18 +46,34 @@ describe('lost', () => {
     const writes = [write({ version: 1, epoch: 1 })];
     const loads = [claim(2, 0)];
     expect(kinds({ writes, loads })).toEqual(['lost']);
-    expect(kinds({ writes, loads, failures: [{ process: 0, outcome: 'fenced', storedEpoch: 2 }] })).toEqual(
-      [],
-    );
-    expect(kinds({ writes, loads, failures: [{ process: 3, outcome: 'fenced', storedEpoch: 2 }] })).toEqual([
-      'lost',
-    ]);
+    expect(
+      kinds({ writes, loads, failures: [{ process: 0, outcome: 'fenced', storedEpoch: 2, at: 5_000 }] }),
+    ).toEqual([]);
+    expect(
+      kinds({ writes, loads, failures: [{ process: 3, outcome: 'fenced', storedEpoch: 2, at: 5_000 }] }),
+    ).toEqual(['lost']);
     expect(kinds({ writes, loads, letters: [letter({ version: 1, code: 'FENCED' })] })).toEqual([]);
     expect(kinds({ writes, loads, repliesLost: new Map([[0, [1_000]]]) })).toEqual(['unheard']);
     const [invokedAt = 0] = writes.map((one) => one.invokedAt);
     for (const at of [invokedAt - 1, invokedAt + 60_000_000]) {
       expect(kinds({ writes, loads, repliesLost: new Map([[0, [at]]]) })).toEqual(['lost']);
     }
+  });
+
+  it('gives what was told to those that nothing excuses, and only to what was sent before', () => {
+    const early = write({ version: 1, epoch: 1 });
+    const late = { ...write({ version: 2, epoch: 1 }), invokedAt: early.invokedAt + 20_000_000 };
+    const writes = [early, late];
+    const loads = [claim(2, 0)];
+    const told = (at: number) => ({ process: 0, outcome: 'fenced' as const, storedEpoch: 2, at });
+    // The queue that died excuses the later of them only.
+    const repliesLost = new Map([[0, [early.invokedAt + 40_000_000]]]);
+    const after = late.invokedAt + 1;
+    expect(kinds({ writes, loads, repliesLost, failures: [told(after)] })).toEqual(['unheard']);
+    expect(kinds({ writes, loads, repliesLost, failures: [told(after), told(after)] })).toEqual([]);
+    expect(kinds({ writes, loads, failures: [told(early.invokedAt), told(early.invokedAt)] })).toEqual([
+      'lost',
+    ]);
   });
 
   it('misses the letter of poison, unless a newer write overtook what only the database refuses', () => {

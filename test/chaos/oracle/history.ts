@@ -66,6 +66,8 @@ interface FailureEvent {
   readonly process: number;
   readonly outcome: 'fenced' | 'conflict' | 'rejected';
   readonly storedEpoch: number | undefined;
+  /** Microseconds. */
+  readonly at: number;
 }
 
 /** A dead letter, or one command of a letter that holds a whole frame. */

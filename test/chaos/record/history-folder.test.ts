@@ -51,7 +51,7 @@ it('reads back, object by object, what was written', async () => {
   const first = histories.find(({ object }) => object === objectId(1));
   expect(first?.writes).toEqual([saved]);
   expect(first?.loads).toEqual([loaded]);
-  expect(first?.failures).toEqual([{ process: 4, outcome: 'conflict', storedEpoch: 8 }]);
+  expect(first?.failures).toEqual([{ process: 4, outcome: 'conflict', storedEpoch: 8, at: 99 }]);
   expect(first?.audit.map(({ seq, change }) => [seq, change])).toEqual([
     [7, 'row'],
     [8, 'tombstone'],

@@ -124,6 +124,7 @@ function toHistory(object: number, group: Group): Omit<ObjectHistory, 'letters' 
       process: row[COLUMNS.process] ?? 0,
       outcome: outcomeOf(row) as 'fenced' | 'conflict' | 'rejected',
       storedEpoch: storedEpochOf(row),
+      at: row[COLUMNS.endedAt] ?? 0,
     })),
     audit: (group.audit.get(object) ?? []).toSorted((a, b) => a.seq - b.seq),
     row: group.rows.get(object),
