@@ -153,14 +153,18 @@ class Fates {
         .filter((failure) => failure.process === process)
         .map(({ at }) => at)
         .toSorted((one, other) => one - other);
+      // The earliest event that fits, so that the later ones are left for those sent later.
+      const wasTold = ({ invokedAt }: Write): boolean => {
+        const index = told.findIndex((at) => at >= invokedAt);
+        if (index >= 0) told.splice(index, 1);
+        return index >= 0;
+      };
       const latestFirst = writes.toSorted((one, other) => other.invokedAt - one.invokedAt);
       for (const write of latestFirst.filter((each) => !isExcused(each))) {
-        if ((told.at(-1) ?? 0) >= write.invokedAt) told.pop();
-        else this.#report('lost', `refused and nobody told: ${describeWrite(write)}`);
+        if (!wasTold(write)) this.#report('lost', `refused and nobody told: ${describeWrite(write)}`);
       }
       for (const write of latestFirst.filter(isExcused)) {
-        if ((told.at(-1) ?? 0) >= write.invokedAt) told.pop();
-        else this.#report('unheard', `refused and nobody told: ${describeWrite(write)}`);
+        if (!wasTold(write)) this.#report('unheard', `refused and nobody told: ${describeWrite(write)}`);
       }
     }
   }
