@@ -105,13 +105,17 @@ export class RawLink {
 
   #lost(model: ChannelModel): void {
     if (this.#model !== model || this.#closed) return;
-    this.#events.onRepliesLost();
     const wasOpen = this.#channel !== undefined;
     this.#drop();
     if (wasOpen) void this.open();
   }
 
+  /** Whatever the reason: with the connection goes its queue of replies. */
   #drop(): void {
+    if (this.#replyQueue !== '') {
+      this.#replyQueue = '';
+      this.#events.onRepliesLost();
+    }
     const model = this.#model;
     this.#model = undefined;
     this.#channel = undefined;
@@ -168,7 +172,6 @@ export class RawLink {
     const now = performance.now();
     const dead = [...this.#pending.values()].some(({ sentAt }) => now - sentAt > CONFIRM_TIMEOUT_MS);
     if (!dead || this.#channel === undefined) return;
-    this.#events.onRepliesLost();
     this.#drop();
     void this.open();
   }
