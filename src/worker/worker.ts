@@ -118,7 +118,7 @@ export class Worker {
       metrics: this.metrics,
       logger,
       signal: this.#abandoning.signal,
-      onHeldUp: (error) => this.#reportHeldUpLetters(error),
+      onHeldUp: (error, reason) => this.#reportHeldUpLetters(error, reason),
       onMoved: () => this.health.pass('letters'),
       onBug: (error) => this.#fail(error),
     });
@@ -362,12 +362,12 @@ export class Worker {
     this.health.fail('store', error.message);
   }
 
-  #reportHeldUpLetters(error: StoreError): void {
+  #reportHeldUpLetters(error: StoreError, reason: string): void {
     this.#logger.error(
-      { err: error },
+      { err: error, reason },
       'dead letters cannot be put into their table; they wait in their queue',
     );
-    this.health.fail('letters', error.message);
+    this.health.fail('letters', reason);
   }
 
   #reportStoreSuccess(): void {

@@ -243,7 +243,34 @@ describe('while nothing can be put in', () => {
     await untilTableHas(scratch, 1);
     await eventually(() => worker.ready);
   });
+
+  it('and they are taken away meanwhile, the worker finds out by itself when the table is back', async () => {
+    await scratch.sql.query('ALTER TABLE holdfast_dead_letters RENAME TO hidden');
+    letter(headersOf(randomUUID()));
+    await eventually(() => lettersHealth()?.ok === false);
+    broker.silence();
+    broker.cut();
+    await eventually(async () => (await waiting.count()) === 1);
+    await channel.purgeQueue(names.deadLetters);
+    broker.heal();
+    await scratch.sql.query('ALTER TABLE hidden RENAME TO holdfast_dead_letters');
+    await eventually(() => worker.ready);
+    expect(await tableLetters(scratch)).toEqual([]);
+  });
+
+  it('for a lock that is held for long, the worker says so after some seconds', async () => {
+    await inTransaction(scratch, async (client) => {
+      await client.query('LOCK TABLE holdfast_dead_letters IN SHARE MODE');
+      letter(headersOf(randomUUID()));
+      await eventually(() => lettersHealth()?.ok === false, 20_000);
+      expect(worker.worker.health.report().conditions['store']?.ok).toBe(true);
+    });
+    await untilTableHas(scratch, 1);
+    await eventually(() => worker.ready);
+  }, 40_000);
 });
+
+const lettersHealth = () => worker.worker.health.report().conditions['letters'];
 
 describe('a letter that the table refuses', () => {
   it('is put in without its fields, and its neighbours with theirs', async () => {
@@ -261,17 +288,38 @@ describe('a letter that the table refuses', () => {
     expect(byId.get(ids[1] ?? '')).toMatchObject({ code: 'UNSTORABLE', body: 'body 1', headers: {} });
   });
 
-  it('whatever is left out waits, and goes in once the table takes it', async () => {
-    await scratch.sql.query(
-      `ALTER TABLE holdfast_dead_letters ADD CONSTRAINT none CHECK (code = '') NOT VALID`,
+  /** Refuses letters whose body begins so, whatever is left out. */
+  const refuseBad = () =>
+    scratch.sql.query(
+      `ALTER TABLE holdfast_dead_letters ADD CONSTRAINT no_bad CHECK (body NOT LIKE 'bad%'::bytea) NOT VALID`,
     );
-    letter(headersOf(randomUUID()));
-    await eventually(() =>
-      worker.log.some(({ msg }) => msg === 'the table of dead letters refuses a letter'),
-    );
-    await eventually(() => worker.worker.health.report().conditions['letters']?.ok === false);
-    await scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT none');
-    await untilTableHas(scratch, 1);
+  const acceptBad = () => scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT no_bad');
+  const refusals = () =>
+    worker.log.filter(({ msg }) => msg === 'the table of dead letters refuses a letter').length;
+
+  it('whatever is left out waits, the others go past it, and it goes in once the table takes it', async () => {
+    const before = refusals();
+    await refuseBad();
+    for (let n = 0; n < 3; n += 1) letter(headersOf(randomUUID()), `bad ${n}`);
+    // Far more than are held at once, so they must be acked past the refused ones.
+    for (let n = 0; n < 60; n += 1) letter(headersOf(randomUUID()), `good ${n}`);
+    await untilTableHas(scratch, 60);
+    expect(refusals()).toBe(before + 3);
+    expect(worker.ready).toBe(true);
+    await acceptBad();
+    expect((await untilTableHas(scratch, 63)).filter(({ body }) => body.startsWith('bad'))).toHaveLength(3);
+  });
+
+  it('and many more besides are said to hold up the others', async () => {
+    await refuseBad();
+    for (let n = 0; n < 6; n += 1) letter(headersOf(randomUUID()), `bad ${n}`);
+    await eventually(() => lettersHealth()?.reason?.startsWith('6 letters are refused by their table'));
+    for (let n = 0; n < 30; n += 1) letter(headersOf(randomUUID()), `good ${n}`);
+    await untilTableHas(scratch, 30);
+    expect(lettersHealth()?.ok).toBe(false);
+    await acceptBad();
+    await untilTableHas(scratch, 36);
+    await eventually(() => worker.ready);
   });
 });
 
