@@ -188,6 +188,8 @@ export class Worker {
     this.health.pass('letters');
     this.metrics.storeAvailable.set(true);
     if (this.#given.declare ?? true) await prepareTopology(context, this.#consuming, this.#names);
+    // A signal that has aborted already tells nobody any more; from here on nothing is waited for until all listen to it.
+    if (this.#stopping.signal.aborted) throw stopped();
     this.#confirming.start();
     this.#responder.start();
     this.#mover.start();
