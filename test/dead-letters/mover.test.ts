@@ -279,13 +279,22 @@ describe('a letter that the table refuses', () => {
     );
     const ids = [randomUUID(), randomUUID(), randomUUID()];
     for (const [index, id] of ids.entries()) {
-      letter(headersOf(id, { 'holdfast-object-id': index === 1 ? 'x' : 'y' }), `body ${index}`);
+      const headers = {
+        'holdfast-object-id': index === 1 ? 'x' : 'y',
+        'holdfast-published-at': '2026-01-01T00:00:00.000Z',
+      };
+      letter(headersOf(id, headers), `body ${index}`);
     }
     const moved = await untilTableHas(scratch, 3);
     await scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT no_x');
     const byId = new Map(moved.map((each) => [each.letterId, each]));
     expect(ids.map((id) => byId.get(id)?.objectId)).toEqual(['y', null, 'y']);
-    expect(byId.get(ids[1] ?? '')).toMatchObject({ code: 'UNSTORABLE', body: 'body 1', headers: {} });
+    expect(byId.get(ids[1] ?? '')).toMatchObject({
+      code: 'UNSTORABLE',
+      body: 'body 1',
+      headers: {},
+      publishedAt: '2026-01-01T00:00:00.000Z',
+    });
   });
 
   /** Refuses letters whose body begins so, whatever is left out. */
