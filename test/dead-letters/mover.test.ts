@@ -95,6 +95,37 @@ describe('a letter of a worker', () => {
     expect(await tableLetters(scratch)).toHaveLength(2);
   });
 
+  it.each(['dropped_at', 'replayed_at'])(
+    'that fails once more after its %s is open again',
+    async (closedAt) => {
+      const letterId = randomUUID();
+      const failed = (seconds: number) => ({
+        'holdfast-failed-at': new Date(Date.UTC(2026, 0, 2, 3, 4, seconds)).toISOString(),
+      });
+      letter(headersOf(letterId, failed(1)));
+      const [first] = await untilTableHas(scratch, 1);
+      await scratch.sql.query(`UPDATE holdfast_dead_letters SET ${closedAt} = '2026-01-02T03:04:02Z'`);
+      // The same failure, delivered again, twice in one go.
+      for (let time = 0; time < 2; time += 1) letter(headersOf(letterId, failed(1)));
+      letter(headersOf(randomUUID()), 'another');
+      await untilTableHas(scratch, 2);
+      await eventually(waiting.none);
+      expect((await tableLetters(scratch))[0]).toMatchObject({
+        number: first?.number,
+        letterId,
+        open: false,
+      });
+      for (let time = 0; time < 2; time += 1) {
+        letter(headersOf(letterId, { ...failed(3), 'holdfast-code': 'SCHEMA_VIOLATION' }));
+      }
+      const again = await eventually(async () =>
+        (await tableLetters(scratch)).find((each) => each.letterId === letterId && each.open),
+      );
+      expect(again).toMatchObject({ code: 'SCHEMA_VIOLATION', failedAt: failed(3)['holdfast-failed-at'] });
+      expect(again.number).toBeGreaterThan(first?.number ?? Number.POSITIVE_INFINITY);
+    },
+  );
+
   it('is there once if the worker was lost after its commit and before its ack', async () => {
     const letterId = randomUUID();
     const movedBefore = await worker.metric('holdfast_dead_letters_moved_total');
@@ -329,6 +360,35 @@ describe('a letter that the table refuses', () => {
     await acceptBad();
     await untilTableHas(scratch, 36);
     await eventually(() => worker.ready);
+  });
+});
+
+describe('a letter whose replay was refused', () => {
+  const old = `now() - interval '30 days'`;
+
+  it.each([
+    ['of the same object counts as being in the table for as long as the first', 'x', true],
+    ['of a whole frame does not, since nothing was kept for that', null, false],
+  ])('%s', async (_what, objectId, inherits) => {
+    const letterId = randomUUID();
+    letter(headersOf(letterId, objectId === null ? {} : { 'holdfast-object-id': objectId }));
+    await untilTableHas(scratch, 1);
+    await scratch.sql.query(`UPDATE holdfast_dead_letters SET moved_at = ${old}`);
+    letter(
+      headersOf(randomUUID(), {
+        'holdfast-object-id': 'x',
+        'holdfast-message-id': `holdfast-replay/${letterId}`,
+      }),
+    );
+    await untilTableHas(scratch, 2);
+    const { rows } = await scratch.sql.query<{ open: boolean; young: boolean }>(
+      `SELECT replayed_at IS NULL AS open, moved_at > now() - interval '1 day' AS young
+       FROM holdfast_dead_letters ORDER BY number`,
+    );
+    expect(rows).toEqual([
+      { open: false, young: false },
+      { open: true, young: !inherits },
+    ]);
   });
 });
 
