@@ -366,7 +366,7 @@ export class Worker {
 
   #reportHeldUpLetters(error: StoreError, reason: string): void {
     this.#logger.error(
-      { err: error, reason },
+      { err: error },
       'dead letters cannot be put into their table; they wait in their queue',
     );
     this.health.fail('letters', reason);
