@@ -3,6 +3,8 @@
  * none is lost, whatever interrupts it and however often it is run.
  */
 import { randomUUID } from 'node:crypto';
+import { readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Cli, PATIENCE_MS, startWorker as startWorkerProcess } from '../cli/cli-process.ts';
 import { eventually } from '../support/eventually.ts';
@@ -415,6 +417,41 @@ describe('an edited letter', () => {
     expect(code).toBe(65);
     expect(stderr).toContain(message);
     expect(await tableLetters(scratch)).toMatchObject([{ open: true }]);
+  });
+});
+
+/** The lines that a command says it has kept; they are gone afterwards. */
+function keptLines(stderr: string): string {
+  const file = /what you have written is kept in (\S+)/.exec(stderr)?.[1] ?? '';
+  const lines = readFileSync(file, 'utf8');
+  expect(statSync(file).mode & 0o077).toBe(0);
+  rmSync(dirname(file), { recursive: true });
+  return lines;
+}
+
+describe('what a person has written', () => {
+  const body = save({ id: 'w', version: 3 }, '{"age":"old"}');
+  const written = body.replace('old', 'new');
+  const script = `sed -i 's/old/new/' "$1"`;
+
+  it.each([
+    ['RabbitMQ is away', ['--amqp-url', 'amqp://127.0.0.1:1'], 69],
+    ['no queue takes it', ['--partitions', '32'], 78],
+  ])('is kept if %s', async (_what, flags, expected) => {
+    const [number] = await putLetters(scratch, [{ body }]);
+    const { code, stderr } = await edit(script, String(number), ...flags);
+    expect(code).toBe(expected);
+    expect(keptLines(stderr)).toBe(written);
+  });
+
+  it('is kept if it is still invalid, or in conflict', async () => {
+    const [number] = await putLetters(scratch, [{ body }]);
+    const invalid = await edit(`printf x >> "$1"`, String(number));
+    expect(keptLines(invalid.stderr)).toBe(`${body}x`);
+    await publisher.outcomes(save({ id: 'w', version: 3 }, '{"age":1}'));
+    const conflict = await edit(script, String(number));
+    expect(conflict.stdout).toContain('as edited: conflict');
+    expect(keptLines(conflict.stderr)).toBe(written);
   });
 });
 
