@@ -153,7 +153,6 @@ export class LetterMover {
   }
 
   #forgetDead(): void {
-    const isLive = ({ delivery }: Waiting): boolean => delivery.live();
     this.#waiting = this.#waiting.filter(isLive);
     this.#refused = this.#refused.filter(isLive);
   }
@@ -281,4 +280,8 @@ export class LetterMover {
     await pause(backoffMs(this.#failures, retryDelayMsMin, retryDelayMsMax), this.#ending.signal);
     this.#failures += 1;
   }
+}
+
+function isLive({ delivery }: Waiting): boolean {
+  return delivery.live();
 }

@@ -35,10 +35,11 @@ it('any text gives lines without control characters', () => {
   );
 });
 
+const nameless = (): string => {
+  throw new Error('uv_os_get_passwd returned ENOENT');
+};
+
 it('who has a number and no name is told by the number', () => {
-  const nameless = (): string => {
-    throw new Error('uv_os_get_passwd returned ENOENT');
-  };
   expect(whoRuns(nameless)).toMatch(/^uid \d+@\S+$/);
   expect(whoRuns(() => 'ann')).toMatch(/^ann@\S+$/);
 });

@@ -45,11 +45,12 @@ const waiting = {
   none: async () => (await waiting.count()) === 0,
 };
 
+const timesMoved = () => worker.metric('holdfast_dead_letters_moved_total');
+
 /** Counts from now; what it returns waits until so many letters were moved, those that are there already included. */
 async function movedCount(): Promise<(count: number) => Promise<unknown>> {
-  const moved = () => worker.metric('holdfast_dead_letters_moved_total');
-  const before = await moved();
-  return (count) => eventually(async () => (await moved()) === before + count);
+  const before = await timesMoved();
+  return (count) => eventually(async () => (await timesMoved()) === before + count);
 }
 
 function letter(
@@ -65,6 +66,10 @@ const headersOf = (letterId: string, more: Record<string, unknown> = {}) => ({
   'holdfast-letter-id': letterId,
   'holdfast-failed-at': '2026-01-02T03:04:05.678Z',
   ...more,
+});
+
+const failed = (second: number) => ({
+  'holdfast-failed-at': new Date(Date.UTC(2026, 0, 2, 3, 4, second)).toISOString(),
 });
 
 describe('a letter of a worker', () => {
@@ -106,9 +111,6 @@ describe('a letter of a worker', () => {
     'that fails once more after its %s is open again',
     async (closedAt) => {
       const letterId = randomUUID();
-      const failed = (seconds: number) => ({
-        'holdfast-failed-at': new Date(Date.UTC(2026, 0, 2, 3, 4, seconds)).toISOString(),
-      });
       const until = await movedCount();
       letter(headersOf(letterId, failed(1)));
       const [first] = await untilTableHas(scratch, 1);
@@ -309,6 +311,15 @@ describe('while nothing can be put in', () => {
 
 const lettersHealth = () => worker.worker.health.report().conditions['letters'];
 
+/** Refuses letters whose body begins so, whatever is left out. */
+const refuseBad = () =>
+  scratch.sql.query(
+    `ALTER TABLE holdfast_dead_letters ADD CONSTRAINT no_bad CHECK (body NOT LIKE 'bad%'::bytea) NOT VALID`,
+  );
+const acceptBad = () => scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT no_bad');
+const refusals = () =>
+  worker.log.filter(({ msg }) => msg === 'the table of dead letters refuses a letter').length;
+
 describe('a letter that the table refuses', () => {
   it('is put in without its fields, and its neighbours with theirs', async () => {
     await scratch.sql.query(
@@ -333,15 +344,6 @@ describe('a letter that the table refuses', () => {
       publishedAt: '2026-01-01T00:00:00.000Z',
     });
   });
-
-  /** Refuses letters whose body begins so, whatever is left out. */
-  const refuseBad = () =>
-    scratch.sql.query(
-      `ALTER TABLE holdfast_dead_letters ADD CONSTRAINT no_bad CHECK (body NOT LIKE 'bad%'::bytea) NOT VALID`,
-    );
-  const acceptBad = () => scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT no_bad');
-  const refusals = () =>
-    worker.log.filter(({ msg }) => msg === 'the table of dead letters refuses a letter').length;
 
   it('whatever is left out waits, the others go past it, and it goes in once the table takes it', async () => {
     const before = refusals();

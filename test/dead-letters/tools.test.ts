@@ -313,9 +313,10 @@ describe('export', () => {
   });
 });
 
+const body = (id: string): string => save({ id, version: 1 });
+
 describe('export and drop', () => {
   it('close exactly what was exported, whatever else comes in or is opened again meanwhile', async () => {
-    const body = (id: string): string => save({ id, version: 1 });
     const many = await putLetters(scratch, [
       { body: body('third'), failedAt: ago(HOUR_MS) },
       { body: body('first'), failedAt: ago(3 * HOUR_MS) },
