@@ -298,6 +298,7 @@ describe('while nothing can be put in', () => {
   });
 
   it('for a lock that is held for long, the worker says so after some seconds', async () => {
+    await eventually(() => worker.ready);
     await inTransaction(scratch, async (client) => {
       await client.query('LOCK TABLE holdfast_dead_letters IN SHARE MODE');
       letter(headersOf(randomUUID()));
