@@ -202,14 +202,17 @@ export class LetterMover {
       return;
     }
     this.#settle(batch);
+    this.#sayMoved();
   }
 
   /** What is refused then is set aside. */
   async #moveOneByOne(batch: readonly Waiting[]): Promise<void> {
+    let moved = false;
     for (const [index, waiting] of batch.entries()) {
       try {
         await this.#insertWholeOrBare(waiting.row);
         this.#settle([waiting]);
+        moved = true;
       } catch (error) {
         const storeError = toStoreError(error);
         this.#options.metrics.letterMoveFailures.inc();
@@ -220,6 +223,7 @@ export class LetterMover {
         this.#refuse(waiting, storeError);
       }
     }
+    if (moved) this.#sayMoved();
   }
 
   /** What is refused for its fields is put in without them: the bytes are what must not be lost. */
@@ -241,6 +245,10 @@ export class LetterMover {
     for (const { delivery } of moved) delivery.settle();
     this.#options.metrics.lettersMoved.inc(moved.length);
     this.#failures = 0;
+  }
+
+  /** Told when a batch is done with: in between, those that are being tried again are not among the refused. */
+  #sayMoved(): void {
     if (this.#tooManyRefused) return;
     this.#heldUp = false;
     this.#options.onMoved();

@@ -1,6 +1,5 @@
 /** Letters that a person changes and sends, by the command line. Goal: what was written is stored, or still there. */
-import { readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync, statSync } from 'node:fs';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Cli } from '../cli/cli-process.ts';
 import { emptyTable, putLetters, tableLetters } from '../support/letter-table.ts';
@@ -26,7 +25,7 @@ afterEach(async () => {
 
 const edit = (script: string, ...args: string[]) =>
   cli.run(['dead-letters', 'replay', ...args, '--edit'], {
-    env: { EDITOR: `sh ${cli.file('editor.sh', script)}` },
+    env: { EDITOR: `sh ${cli.file('editor.sh', script)}`, TMPDIR: cli.folder },
   });
 
 describe('an edited letter', () => {
@@ -70,12 +69,11 @@ describe('an edited letter', () => {
   });
 });
 
-/** The lines that a command says it has kept; they are gone afterwards. */
+/** The lines that a command says it has kept, for nobody else. */
 function keptLines(stderr: string): string {
   const file = /what you have written is kept in (\S+)/.exec(stderr)?.[1] ?? '';
   const written = readFileSync(file, 'utf8');
   expect(statSync(file).mode & 0o077).toBe(0);
-  rmSync(dirname(file), { recursive: true });
   return written;
 }
 
