@@ -38,6 +38,8 @@ export interface QueueConsumerOptions {
   readonly prefetchCount: () => number;
   /** Consumer priority, which decides who is the single active consumer. */
   readonly priority?: number;
+  /** Ack each delivery by itself, whatever is unsettled before it; without this acks go in the order of delivery. */
+  readonly ackEach?: boolean;
   readonly onDelivery: (delivery: Delivery) => void;
   /** Everything delivered and not settled has returned to the queue. */
   readonly onLost: (error: BrokerError) => void;
@@ -93,7 +95,7 @@ export class QueueConsumer {
   }
 
   async #subscribe(channel: Channel): Promise<void> {
-    const acks = new ChannelAcks(channel);
+    const acks = new ChannelAcks(channel, this.#options.ackEach === true);
     this.#acks = acks;
     await channel.prefetch(this.#options.prefetchCount());
     await channel.consume(
@@ -108,21 +110,27 @@ export class QueueConsumer {
   }
 }
 
-/** Collects the acks of one channel and sends one `multiple` per turn of the event loop. */
+/** Sends the acks of one channel: each at once, or collected, one `multiple` per turn of the event loop. */
 class ChannelAcks {
   readonly #channel: Channel;
+  readonly #each: boolean;
   readonly #prefix = new AckPrefix();
   live = true;
   #scheduled = false;
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, each: boolean) {
     this.#channel = channel;
+    this.#each = each;
     channel.on('close', () => {
       this.live = false;
     });
   }
 
   settle(deliveryTag: number): void {
+    if (this.#each) {
+      this.#ack(deliveryTag, false);
+      return;
+    }
     this.#prefix.settle(deliveryTag);
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -133,10 +141,14 @@ class ChannelAcks {
     this.#scheduled = false;
     if (!this.live) return;
     const deliveryTag = this.#prefix.take();
-    if (deliveryTag === undefined) return;
+    if (deliveryTag !== undefined) this.#ack(deliveryTag, true);
+  }
+
+  #ack(deliveryTag: number, multiple: boolean): void {
+    if (!this.live) return;
     try {
       // amqplib reads the delivery tag of a message and nothing else.
-      this.#channel.ack({ fields: { deliveryTag } } as ConsumeMessage, true);
+      this.#channel.ack({ fields: { deliveryTag } } as ConsumeMessage, multiple);
     } catch {
       // The channel or its connection is closing: what was not acked comes again.
       this.live = false;

@@ -105,8 +105,13 @@ export class Forecaster {
       return { letter, content, outcome: 'unheard', reason: 'nobody waits for a load any more' };
     }
     const { tombstoneRetentionMs, nowMs = Date.now } = this.#options;
-    const unknown = content.writes.find(({ command: { id } }) => !this.#expected.has(id) && !stored.has(id));
-    if (unknown !== undefined && isPastRetention(letter, tombstoneRetentionMs, nowMs())) {
+    const unknown = content.writes.find(
+      ({ command: { id } }) =>
+        !this.#expected.has(id) &&
+        isUnknown(stored.get(id)) &&
+        isPastRetention(letter, id, tombstoneRetentionMs, nowMs()),
+    );
+    if (unknown !== undefined) {
       const reason = `a delete of ${JSON.stringify(unknown.command.id)} after it may have been forgotten`;
       return { letter, content, outcome: 'too-old', reason };
     }
@@ -186,17 +191,24 @@ function partsText(
   return [...counts].map(([what, count]) => `${count} ${what}`).join(', ');
 }
 
+/** Whether nothing tells of a delete. A claim after a forgotten one leaves an epoch, but no version. */
+function isUnknown(state: StoredState | undefined): boolean {
+  return state === undefined || (!state.live && state.version === 0);
+}
+
 /**
- * Whether a delete after this letter may have been forgotten. Of a letter that names its object the tombstone is kept
- * from the moment it is in the table; of a whole frame it is not, since nobody knows which objects it names.
+ * Whether a delete of an object after this letter may have been forgotten. Of the object that the letter is about the
+ * tombstone is kept from the moment the letter is in the table; of others in its bytes (a whole frame's, or an edit's)
+ * it is not.
  */
 export function isPastRetention(
   { objectId, publishedAt, failedAt, movedAt }: WholeLetter,
+  id: string,
   tombstoneRetentionMs: number,
   nowMs: number,
 ): boolean {
   const fromMs = Math.min(Date.parse(failedAt), Date.parse(publishedAt ?? failedAt));
-  const untilMs = objectId === null ? nowMs : Date.parse(movedAt);
+  const untilMs = objectId === id ? Date.parse(movedAt) : nowMs;
   return untilMs - fromMs > tombstoneRetentionMs;
 }
 

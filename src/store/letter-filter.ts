@@ -14,6 +14,8 @@ export interface LetterFilter {
   /** Failed before this time, ISO 8601. */
   readonly before?: string | undefined;
   readonly numbers?: readonly number[] | undefined;
+  /** UUIDs in lower case. */
+  readonly letterIds?: readonly string[] | undefined;
 }
 
 /** What one run is about: letters that come in later have higher numbers. */
@@ -26,7 +28,7 @@ export const IS_OPEN = 'replayed_at IS NULL AND dropped_at IS NULL';
 
 /**
  * $1 text[] codes, $2 text[] types, $3 text[] object ids, $4 text[] partitions, $5 text[] nodes, $6 timestamptz from,
- * $7 timestamptz before, $8 bigint[] numbers, $9 bigint highest number. What is null is no condition: a statement
+ * $7 timestamptz before, $8 bigint[] numbers, $9 bigint highest number, $10 uuid[] ids. What is null is no condition: a statement
  * without a name is planned for its values, so such a part vanishes and an index can serve what is left.
  */
 export const FILTER_CONDITION = `${IS_OPEN}
@@ -38,15 +40,16 @@ export const FILTER_CONDITION = `${IS_OPEN}
       AND ($6::timestamptz IS NULL OR failed_at >= $6::timestamptz)
       AND ($7::timestamptz IS NULL OR failed_at < $7::timestamptz)
       AND ($8::bigint[] IS NULL OR number = ANY ($8::bigint[]))
-      AND ($9::bigint IS NULL OR number <= $9::bigint)`;
+      AND ($9::bigint IS NULL OR number <= $9::bigint)
+      AND ($10::uuid[] IS NULL OR letter_id = ANY ($10::uuid[]))`;
 
 /** How many parameters the condition takes. */
-export const FILTER_PARAMETERS = 9;
+export const FILTER_PARAMETERS = 10;
 
 /** The values of the condition, in order. */
 export function filterValues(filter: BoundedFilter): unknown[] {
-  const { codes, types, objectIds, partitions, nodes, after, before, numbers, numberMax } = filter;
-  return [codes, types, objectIds, partitions, nodes, after, before, numbers, numberMax].map(
+  const { codes, types, objectIds, partitions, nodes, after, before, numbers, numberMax, letterIds } = filter;
+  return [codes, types, objectIds, partitions, nodes, after, before, numbers, numberMax, letterIds].map(
     (value) => value ?? null,
   );
 }

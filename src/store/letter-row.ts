@@ -23,7 +23,7 @@ export interface LetterRow {
 
 /** Puts letters into their table. */
 export interface LetterSession {
-  /** Puts letters into the table; those that are there already are left alone. Returns how many are new. @throws StoreError */
+  /** Puts letters into the table; those that are there already are left alone, unless they were closed before they failed. Returns how many are open now and were not. @throws StoreError */
   insertLetters(letters: readonly LetterRow[]): Promise<number>;
   close(): Promise<void>;
 }

@@ -13,8 +13,8 @@ export class PostgresLetterSession extends ReadSession implements LetterSession 
 }
 
 async function insert(connection: Connection, letters: readonly LetterRow[]): Promise<number> {
-  const refused = letters.flatMap(({ replayOf, body }) =>
-    replayOf === undefined ? [] : [{ letterId: replayOf, body }],
+  const refused = letters.flatMap(({ letterId, replayOf, body }) =>
+    replayOf === undefined ? [] : [{ letterId: replayOf, newId: letterId, body }],
   );
   if (refused.length === 0) return await insertLetters(connection, letters);
   // The new letter is there if, and only if, the old one is closed.

@@ -6,7 +6,7 @@ import { purgeClaims } from './purge-claims.ts';
 import { purgeLetters } from './purge-letters.ts';
 import { purgeTombstones } from './purge-tombstones.ts';
 import { checkSchema } from './schema-version.ts';
-import type { ListWanted, LoadedObject, LoadWanted } from './store.ts';
+import type { ListWanted, LoadedObject, LoadWanted, Purged, PurgedKind } from './store.ts';
 import { StoreError } from './store-error.ts';
 
 export class ReadSession {
@@ -34,14 +34,14 @@ export class ReadSession {
     await this.run(checkSchema);
   }
 
-  /** Forgets tombstones, claims and closed letters of at least that age. @throws StoreError */
-  async purge(olderThanMs: number, rowsMax: number): Promise<number> {
-    return await this.run(
-      async (connection) =>
-        (await purgeTombstones(connection, olderThanMs, rowsMax)) +
-        (await purgeClaims(connection, olderThanMs, rowsMax)) +
-        (await purgeLetters(connection, olderThanMs, rowsMax)),
-    );
+  /** Forgets rows of one kind of at least that age, at most `rowsMax`. @throws StoreError */
+  async purge(kind: PurgedKind, olderThanMs: number, rowsMax: number, from?: string): Promise<Purged> {
+    return await this.run(async (connection) => {
+      if (kind === 'tombstones') return await purgeTombstones(connection, olderThanMs, rowsMax, from);
+      const purgeRows = kind === 'claims' ? purgeClaims : purgeLetters;
+      // Of these nothing old enough stays, so each call begins where the last has ended.
+      return { rows: await purgeRows(connection, olderThanMs, rowsMax), reached: undefined };
+    });
   }
 
   /** Ends the connection, whatever runs on it; what is called later fails. Safe twice. */

@@ -162,6 +162,16 @@ export class RowsRefusedError extends Error {
   }
 }
 
+/** What is forgotten some time after it was of use; letters only once they are closed. */
+export const PURGED_KINDS = ['tombstones', 'claims', 'letters'] as const;
+export type PurgedKind = (typeof PURGED_KINDS)[number];
+
+export interface Purged {
+  readonly rows: number;
+  /** For the next call of the same run, which then does not look again at older rows that have to stay. */
+  readonly reached: string | undefined;
+}
+
 /** Reads on a connection of its own, one call at a time. */
 export interface ReadSession {
   /** Reads what is committed. Ids may repeat; the result has one entry for each, in order. @throws StoreError */
@@ -170,12 +180,8 @@ export interface ReadSession {
   list(wanted: ListWanted): Promise<LoadedObject[]>;
   /** Whether the database answers and has the schema. @throws StoreError */
   probe(): Promise<void>;
-  /**
-   * Forgets tombstones, claims and closed letters of at least that age; returns how many rows, at most `3 * rowsMax`.
-   *
-   * @throws StoreError
-   */
-  purge(olderThanMs: number, rowsMax: number): Promise<number>;
+  /** Forgets rows of one kind of at least that age, at most `rowsMax`. @throws StoreError */
+  purge(kind: PurgedKind, olderThanMs: number, rowsMax: number, from?: string): Promise<Purged>;
   close(): Promise<void>;
 }
 

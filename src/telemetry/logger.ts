@@ -52,6 +52,8 @@ export type LogFields = {
   /** Of a worker other than, or not yet, the one that logs. */
   readonly worker?: string | undefined;
   readonly workers?: readonly string[] | undefined;
+  /** Of rows. */
+  readonly kind?: string | undefined;
   readonly condition?: string | undefined;
   readonly stage?: string | undefined;
   readonly signal?: string | undefined;

@@ -21,9 +21,12 @@ export function readLetter(delivery: Delivery, commandsExchange: string): Letter
     : brokerLetter(delivery, headers, death, commandsExchange);
 }
 
-/** The same letter with nothing that a table could refuse, for when it does. */
-export function bareLetter({ letterId: id, failedAt, code, body }: LetterRow): LetterRow {
-  return { ...NOTHING_KNOWN, letterId: id, failedAt, code, body, headers: {} };
+/**
+ * The same letter without what a table could refuse, for when it does. The times stay: by them a replay knows that a
+ * delete may have been forgotten.
+ */
+export function bareLetter({ letterId: id, failedAt, publishedAt: at, code, body }: LetterRow): LetterRow {
+  return { ...NOTHING_KNOWN, letterId: id, failedAt, publishedAt: at, code, body, headers: {} };
 }
 
 const NOTHING_KNOWN = {

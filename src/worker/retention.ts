@@ -1,5 +1,5 @@
 /** Forgets what is older than the retention: tombstones, the ids of claims, closed dead letters. Every worker does its share. */
-import type { ReadSession, Store } from '../store/store.ts';
+import { PURGED_KINDS, type PurgedKind, type ReadSession, type Store } from '../store/store.ts';
 import { toStoreError } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -13,7 +13,7 @@ export interface RetentionOptions {
 const PURGE_INTERVAL_MS = 10 * 60_000;
 /** Rows forgotten in one transaction: tens of milliseconds, so that nobody waits for it. */
 const PURGE_ROWS = 1_000;
-/** Transactions in one go: with the interval it keeps up with 160 deletes a second, for each worker. */
+/** Transactions of each kind in one go: with the interval it keeps up with 160 deletes a second, for each worker. */
 const PURGES_MAX = 100;
 
 export class Retention {
@@ -32,14 +32,28 @@ export class Retention {
     this.#schedule(Math.random() * PURGE_INTERVAL_MS);
   }
 
-  /** Forgets what is due now; returns how many rows. @throws StoreError */
-  async purge(): Promise<number> {
+  /** Forgets what is due now; one kind that fails does not keep the others. Never throws. */
+  async purge(): Promise<void> {
+    const { logger } = this.#options;
+    for (const kind of PURGED_KINDS) {
+      try {
+        const rows = await this.#purge(kind);
+        if (rows > 0) logger.info({ kind, rows }, 'forgot what is older than the retention');
+      } catch (error) {
+        logger.warn({ kind, err: toStoreError(error) }, 'could not forget what is older than the retention');
+      }
+    }
+  }
+
+  async #purge(kind: PurgedKind): Promise<number> {
     this.#session ??= this.#options.store.openReadSession();
     let rows = 0;
+    let from: string | undefined;
     for (let i = 0; i < PURGES_MAX && !this.#stopped; i += 1) {
-      const purged = await this.#session.purge(this.#options.retentionMs, PURGE_ROWS);
-      rows += purged;
-      if (purged === 0) break;
+      const purged = await this.#session.purge(kind, this.#options.retentionMs, PURGE_ROWS, from);
+      rows += purged.rows;
+      from = purged.reached;
+      if (purged.rows === 0) break;
     }
     return rows;
   }
@@ -64,13 +78,7 @@ export class Retention {
   }
 
   async #run(): Promise<void> {
-    const { logger } = this.#options;
-    try {
-      const rows = await this.purge();
-      if (rows > 0) logger.info({ rows }, 'forgot what is older than the retention');
-    } catch (error) {
-      logger.warn({ err: toStoreError(error) }, 'could not forget what is older than the retention');
-    }
+    await this.purge();
     if (!this.#stopped) this.#schedule(PURGE_INTERVAL_MS);
   }
 }

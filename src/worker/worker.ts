@@ -118,7 +118,7 @@ export class Worker {
       metrics: this.metrics,
       logger,
       signal: this.#abandoning.signal,
-      onHeldUp: (error) => this.#reportHeldUpLetters(error),
+      onHeldUp: (error, reason) => this.#reportHeldUpLetters(error, reason),
       onMoved: () => this.health.pass('letters'),
       onBug: (error) => this.#fail(error),
     });
@@ -188,6 +188,8 @@ export class Worker {
     this.health.pass('letters');
     this.metrics.storeAvailable.set(true);
     if (this.#given.declare ?? true) await prepareTopology(context, this.#consuming, this.#names);
+    // A signal that has aborted already tells nobody any more; from here on nothing is waited for until all listen to it.
+    if (this.#stopping.signal.aborted) throw stopped();
     this.#confirming.start();
     this.#responder.start();
     this.#mover.start();
@@ -362,12 +364,12 @@ export class Worker {
     this.health.fail('store', error.message);
   }
 
-  #reportHeldUpLetters(error: StoreError): void {
+  #reportHeldUpLetters(error: StoreError, reason: string): void {
     this.#logger.error(
       { err: error },
       'dead letters cannot be put into their table; they wait in their queue',
     );
-    this.health.fail('letters', error.message);
+    this.health.fail('letters', reason);
   }
 
   #reportStoreSuccess(): void {

@@ -143,7 +143,7 @@ describe('a forecast', () => {
 
 const at = (hoursAgo: number): string => new Date(Date.now() - hoursAgo * HOUR_MS).toISOString();
 const past = (letter: Partial<WholeLetter>): boolean =>
-  isPastRetention(letterOf(Buffer.from(''), letter), OPTIONS.tombstoneRetentionMs, Date.now());
+  isPastRetention(letterOf(Buffer.from(''), letter), 'x', OPTIONS.tombstoneRetentionMs, Date.now());
 
 describe('a delete may have been forgotten', () => {
   it.each([
@@ -160,7 +160,21 @@ describe('a delete may have been forgotten', () => {
       { objectId: 'x', failedAt: at(90), publishedAt: at(90), movedAt: at(1) },
       true,
     ],
+    [
+      'an object whose letter names another, since it was edited',
+      { objectId: 'y', failedAt: at(90), publishedAt: at(90), movedAt: at(90) },
+      true,
+    ],
   ])('behind %s: %s', (_what, letter, expected) => {
     expect(past(letter)).toBe(expected);
   });
+});
+
+it('a claim after a forgotten delete does not make an old letter young', async () => {
+  const old = letterOf(linesOf(save('claimed', '{}', { version: 5, epoch: 3 })), { failedAt: at(90) });
+  const outcome = async () => (await new Forecaster(connection, OPTIONS).forecast([old]))[0]?.outcome;
+  await store.rows(`INSERT INTO holdfast_tombstones (object_id, version, epoch) VALUES ('claimed', 0, 1)`);
+  expect(await outcome()).toBe('too-old');
+  await store.rows(`UPDATE holdfast_tombstones SET version = 4 WHERE object_id = 'claimed'`);
+  expect(await outcome()).toBe('applied');
 });

@@ -45,6 +45,14 @@ const waiting = {
   none: async () => (await waiting.count()) === 0,
 };
 
+const timesMoved = () => worker.metric('holdfast_dead_letters_moved_total');
+
+/** Counts from now; what it returns waits until so many letters were moved, those that are there already included. */
+async function movedCount(): Promise<(count: number) => Promise<unknown>> {
+  const before = await timesMoved();
+  return (count) => eventually(async () => (await timesMoved()) === before + count);
+}
+
 function letter(
   headers: Record<string, unknown> = {},
   body = 'body\n',
@@ -58,6 +66,10 @@ const headersOf = (letterId: string, more: Record<string, unknown> = {}) => ({
   'holdfast-letter-id': letterId,
   'holdfast-failed-at': '2026-01-02T03:04:05.678Z',
   ...more,
+});
+
+const failed = (second: number) => ({
+  'holdfast-failed-at': new Date(Date.UTC(2026, 0, 2, 3, 4, second)).toISOString(),
 });
 
 describe('a letter of a worker', () => {
@@ -88,12 +100,40 @@ describe('a letter of a worker', () => {
 
   it('that comes again is there once', async () => {
     const letterId = randomUUID();
+    const until = await movedCount();
     for (let time = 0; time < 3; time += 1) letter(headersOf(letterId));
     letter(headersOf(randomUUID()));
-    await untilTableHas(scratch, 2);
-    await eventually(waiting.none);
+    await until(4);
     expect(await tableLetters(scratch)).toHaveLength(2);
   });
+
+  it.each(['dropped_at', 'replayed_at'])(
+    'that fails once more after its %s is open again',
+    async (closedAt) => {
+      const letterId = randomUUID();
+      const until = await movedCount();
+      letter(headersOf(letterId, failed(1)));
+      const [first] = await untilTableHas(scratch, 1);
+      await scratch.sql.query(`UPDATE holdfast_dead_letters SET ${closedAt} = '2026-01-02T03:04:02Z'`);
+      // The same failure, delivered again, twice in one go.
+      for (let time = 0; time < 2; time += 1) letter(headersOf(letterId, failed(1)));
+      await until(3);
+      expect((await tableLetters(scratch))[0]).toMatchObject({
+        number: first?.number,
+        letterId,
+        open: false,
+      });
+      for (let time = 0; time < 2; time += 1) {
+        letter(headersOf(letterId, { ...failed(3), 'holdfast-code': 'SCHEMA_VIOLATION' }));
+      }
+      await until(5);
+      const again = await eventually(async () =>
+        (await tableLetters(scratch)).find((each) => each.letterId === letterId && each.open),
+      );
+      expect(again).toMatchObject({ code: 'SCHEMA_VIOLATION', failedAt: failed(3)['holdfast-failed-at'] });
+      expect(again.number).toBeGreaterThan(first?.number ?? Number.POSITIVE_INFINITY);
+    },
+  );
 
   it('is there once if the worker was lost after its commit and before its ack', async () => {
     const letterId = randomUUID();
@@ -243,7 +283,43 @@ describe('while nothing can be put in', () => {
     await untilTableHas(scratch, 1);
     await eventually(() => worker.ready);
   });
+
+  it('and they are taken away meanwhile, the worker finds out by itself when the table is back', async () => {
+    await scratch.sql.query('ALTER TABLE holdfast_dead_letters RENAME TO hidden');
+    letter(headersOf(randomUUID()));
+    await eventually(() => lettersHealth()?.ok === false);
+    broker.silence();
+    broker.cut();
+    await eventually(async () => (await channel.purgeQueue(names.deadLetters)).messageCount === 1);
+    broker.heal();
+    await scratch.sql.query('ALTER TABLE hidden RENAME TO holdfast_dead_letters');
+    await eventually(() => worker.ready);
+    expect(await tableLetters(scratch)).toEqual([]);
+  });
+
+  it('for a lock that is held for long, the worker says so after some seconds', async () => {
+    await eventually(() => worker.ready);
+    await inTransaction(scratch, async (client) => {
+      await client.query('LOCK TABLE holdfast_dead_letters IN SHARE MODE');
+      letter(headersOf(randomUUID()));
+      await eventually(() => lettersHealth()?.ok === false, 20_000);
+      expect(worker.worker.health.report().conditions['store']?.ok).toBe(true);
+    });
+    await untilTableHas(scratch, 1);
+    await eventually(() => worker.ready);
+  }, 40_000);
 });
+
+const lettersHealth = () => worker.worker.health.report().conditions['letters'];
+
+/** Refuses letters whose body begins so, whatever is left out. */
+const refuseBad = () =>
+  scratch.sql.query(
+    `ALTER TABLE holdfast_dead_letters ADD CONSTRAINT no_bad CHECK (body NOT LIKE 'bad%'::bytea) NOT VALID`,
+  );
+const acceptBad = () => scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT no_bad');
+const refusals = () =>
+  worker.log.filter(({ msg }) => msg === 'the table of dead letters refuses a letter').length;
 
 describe('a letter that the table refuses', () => {
   it('is put in without its fields, and its neighbours with theirs', async () => {
@@ -252,26 +328,76 @@ describe('a letter that the table refuses', () => {
     );
     const ids = [randomUUID(), randomUUID(), randomUUID()];
     for (const [index, id] of ids.entries()) {
-      letter(headersOf(id, { 'holdfast-object-id': index === 1 ? 'x' : 'y' }), `body ${index}`);
+      const headers = {
+        'holdfast-object-id': index === 1 ? 'x' : 'y',
+        'holdfast-published-at': '2026-01-01T00:00:00.000Z',
+      };
+      letter(headersOf(id, headers), `body ${index}`);
     }
     const moved = await untilTableHas(scratch, 3);
     await scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT no_x');
     const byId = new Map(moved.map((each) => [each.letterId, each]));
     expect(ids.map((id) => byId.get(id)?.objectId)).toEqual(['y', null, 'y']);
-    expect(byId.get(ids[1] ?? '')).toMatchObject({ code: 'UNSTORABLE', body: 'body 1', headers: {} });
+    expect(byId.get(ids[1] ?? '')).toMatchObject({
+      code: 'UNSTORABLE',
+      body: 'body 1',
+      headers: {},
+      publishedAt: '2026-01-01T00:00:00.000Z',
+    });
   });
 
-  it('whatever is left out waits, and goes in once the table takes it', async () => {
-    await scratch.sql.query(
-      `ALTER TABLE holdfast_dead_letters ADD CONSTRAINT none CHECK (code = '') NOT VALID`,
-    );
-    letter(headersOf(randomUUID()));
-    await eventually(() =>
-      worker.log.some(({ msg }) => msg === 'the table of dead letters refuses a letter'),
-    );
-    await eventually(() => worker.worker.health.report().conditions['letters']?.ok === false);
-    await scratch.sql.query('ALTER TABLE holdfast_dead_letters DROP CONSTRAINT none');
+  it('whatever is left out waits, the others go past it, and it goes in once the table takes it', async () => {
+    const before = refusals();
+    await refuseBad();
+    for (let n = 0; n < 3; n += 1) letter(headersOf(randomUUID()), `bad ${n}`);
+    // Far more than are held at once, so they must be acked past the refused ones.
+    for (let n = 0; n < 60; n += 1) letter(headersOf(randomUUID()), `good ${n}`);
+    await untilTableHas(scratch, 60);
+    expect(refusals()).toBe(before + 3);
+    expect(worker.ready).toBe(true);
+    await acceptBad();
+    expect((await untilTableHas(scratch, 63)).filter(({ body }) => body.startsWith('bad'))).toHaveLength(3);
+  });
+
+  it('and many more besides are said to hold up the others', async () => {
+    await refuseBad();
+    for (let n = 0; n < 6; n += 1) letter(headersOf(randomUUID()), `bad ${n}`);
+    await eventually(() => lettersHealth()?.reason?.startsWith('6 letters are refused by their table'));
+    for (let n = 0; n < 30; n += 1) letter(headersOf(randomUUID()), `good ${n}`);
+    await untilTableHas(scratch, 30);
+    expect(lettersHealth()?.ok).toBe(false);
+    await acceptBad();
+    await untilTableHas(scratch, 36);
+    await eventually(() => worker.ready);
+  });
+});
+
+describe('a letter whose replay was refused', () => {
+  const old = `now() - interval '30 days'`;
+
+  it.each([
+    ['of the same object counts as being in the table for as long as the first', 'x', true],
+    ['of a whole frame does not, since nothing was kept for that', null, false],
+  ])('%s', async (_what, objectId, inherits) => {
+    const letterId = randomUUID();
+    letter(headersOf(letterId, objectId === null ? {} : { 'holdfast-object-id': objectId }));
     await untilTableHas(scratch, 1);
+    await scratch.sql.query(`UPDATE holdfast_dead_letters SET moved_at = ${old}`);
+    letter(
+      headersOf(randomUUID(), {
+        'holdfast-object-id': 'x',
+        'holdfast-message-id': `holdfast-replay/${letterId}`,
+      }),
+    );
+    await untilTableHas(scratch, 2);
+    const { rows } = await scratch.sql.query<{ open: boolean; young: boolean }>(
+      `SELECT replayed_at IS NULL AS open, moved_at > now() - interval '1 day' AS young
+       FROM holdfast_dead_letters ORDER BY number`,
+    );
+    expect(rows).toEqual([
+      { open: false, young: false },
+      { open: true, young: !inherits },
+    ]);
   });
 });
 

@@ -335,7 +335,10 @@ describe('a replay', () => {
     proxy.cut();
     const { code, stderr } = await run.ended;
     expect(code).toBe(69);
-    expect(stderr).toContain('the connection to RabbitMQ was lost; letters without an answer stay open');
+    // Which of the two depends on whether one was sent at that moment and not confirmed.
+    expect(stderr).toMatch(
+      /(?:the connection to RabbitMQ was lost|RabbitMQ did not confirm); letters without an answer stay open/,
+    );
     const left = (await tableLetters(scratch)).filter(({ open }) => open).length;
     expect(await replayJson()).toMatchObject({ letters: left, applied: left });
     expect(
@@ -368,53 +371,6 @@ describe('a replay', () => {
     await startWorker(scratch);
     await eventually(async () => (await stored('late')) !== undefined);
     expect(await replayJson()).toMatchObject({ applied: 1 });
-  });
-});
-
-const edit = (script: string, ...args: string[]) =>
-  cli.run(['dead-letters', 'replay', ...args, '--edit'], {
-    env: { EDITOR: `sh ${cli.file('editor.sh', script)}` },
-  });
-
-describe('an edited letter', () => {
-  beforeAll(async () => {
-    worker = await startWorker(scratch);
-  });
-
-  const body = save({ id: 'e', version: 3, type: 'User' }, '{"age":"old"');
-
-  it('is sent as it is then, and what was changed is written down', async () => {
-    const [number] = await putLetters(scratch, [{ body, objectId: 'e', objectType: 'User', version: 3 }]);
-    const { code, stdout } = await edit(`ls -l "$1" | cut -c1-10; sed -i 's/"old"/7}/' "$1"`, String(number));
-    expect(stdout).toBe(`-rw-------\nletter ${number}, as edited: applied\n`);
-    expect(code).toBe(0);
-    expect(await stored('e')).toEqual({ version: 3, data: { age: 7 } });
-    expect(await tableLetters(scratch)).toMatchObject([{ open: false, outcome: 'applied', body }]);
-    const { stdout: audit } = await cli.run(['dead-letters', 'list', '--audit']);
-    expect(audit).toMatch(/^\S+ {2}\S+@\S+ {2}edit .* applied 1 /);
-    for (const hash of [/before [0-9a-f]{64}/, /after [0-9a-f]{64}/]) expect(audit).toMatch(hash);
-    expect(audit).toContain(`numbers ${number}`);
-  });
-
-  it.each([
-    ['unchanged', ':'],
-    ['empty', ': > "$1"'],
-  ])('that is %s is not sent', async (_what, script) => {
-    const [number] = await putLetters(scratch, [{ body, objectId: 'e' }]);
-    const { code, stdout } = await edit(script, String(number));
-    expect([code, stdout]).toEqual([0, 'nothing was changed, and nothing sent\n']);
-    expect(await tableLetters(scratch)).toMatchObject([{ open: true, outcome: null }]);
-  });
-
-  it.each([
-    ['is still invalid', `sed -i 's/"old"/7/' "$1"`, 'it is still invalid'],
-    ['comes from an editor that fails', 'exit 3', 'the editor ended with 3'],
-  ])('that %s is not sent, and says why', async (_what, script, message) => {
-    const [number] = await putLetters(scratch, [{ body, objectId: 'e' }]);
-    const { code, stderr } = await edit(script, String(number));
-    expect(code).toBe(65);
-    expect(stderr).toContain(message);
-    expect(await tableLetters(scratch)).toMatchObject([{ open: true }]);
   });
 });
 

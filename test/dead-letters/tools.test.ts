@@ -266,7 +266,7 @@ describe('show', () => {
 describe('export', () => {
   it('writes what publish takes: corrected and published, everything is stored', async () => {
     const worker = await startWorker(scratch);
-    await putLetters(scratch, [
+    const numbers = await putLetters(scratch, [
       { body: save({ id: 'a', version: 1 }, '{"v":"old"}'), objectId: 'a' },
       { body: save({ id: 'b', version: 1 }) + load({ id: 'b' }) + remove({ id: 'c', version: 2 }).trimEnd() },
       { body: load({ id: 'd' }) },
@@ -275,7 +275,8 @@ describe('export', () => {
     const { code, stderr } = await run('export', 'out.ndjson');
     expect([code, stderr]).toEqual([
       0,
-      '3 letters written to out.ndjson; they stay open\n1 letter left out: nothing but loads\n',
+      `3 letters written to out.ndjson, the highest number is ${numbers[3]}; they stay open\n` +
+        '1 letter left out: nothing but loads\n',
     ]);
     const file = join(cli.folder, 'out.ndjson');
     const text = readFileSync(file, 'utf8');
@@ -309,6 +310,61 @@ describe('export', () => {
     expect(readFileSync(join(cli.folder, 'kept'), 'utf8')).toBe('nonsense\n');
     expect((await run('export', '-', String(numbers[0]))).stdout).toBe('nonsense\n');
     expect((await run('export', 'no-folder/file')).code).toBe(74);
+  });
+});
+
+const body = (id: string): string => save({ id, version: 1 });
+
+describe('export and drop', () => {
+  it('close exactly what was exported, whatever else comes in or is opened again meanwhile', async () => {
+    const many = await putLetters(scratch, [
+      { body: body('third'), failedAt: ago(HOUR_MS) },
+      { body: body('first'), failedAt: ago(3 * HOUR_MS) },
+      { body: load({ id: 'unheard' }), failedAt: ago(2.5 * HOUR_MS) },
+      { body: body('second'), failedAt: ago(2 * HOUR_MS) },
+    ]);
+    const [third, first, unheard, second] = many;
+    const told = await cli.json(['dead-letters', 'export', 'f', '--letters', 'l', '--limit', '3']);
+    expect(told).toMatchObject({ file: 'f', letters: 'l', written: 2, numberMax: second, loads: 1 });
+    expect(readFileSync(join(cli.folder, 'f'), 'utf8')).toBe(body('first') + body('second'));
+    const listed = readFileSync(join(cli.folder, 'l'), 'utf8');
+    expect(listed).toMatch(new RegExp(`^${first} [0-9a-f-]{36}\\n${second} [0-9a-f-]{36}\\n$`));
+    // Older than what was exported, and opened again since: both have numbers of their own.
+    const [late] = await putLetters(scratch, [{ body: body('late'), failedAt: ago(9 * HOUR_MS) }]);
+    await scratch.sql.query('UPDATE holdfast_dead_letters SET number = DEFAULT WHERE number = $1', [second]);
+    const { code, stdout } = await run('drop', '--letters', 'l', '--yes');
+    expect([code, stdout]).toEqual([0, 'dropped 1 letter\n']);
+    const open = (await tableLetters(scratch)).filter((each) => each.open).map(({ number }) => number);
+    expect(open).toEqual([third, unheard, late, expect.any(Number)]);
+    expect((await run('list', '--audit')).stdout).toMatch(/ drop .* dropped 1 +listed 2, letters l\n/);
+    expect((await run('drop', '--letters', 'l', '--yes')).stdout).toBe('no open letter is meant\n');
+  });
+
+  it('of another database, of no such file, or of another kind closes nothing', async () => {
+    const [number] = await putLetters(scratch, [{ body: 'x' }]);
+    cli.file('other', `${number} 00000000-0000-4000-8000-000000000000\n`);
+    expect((await run('drop', '--letters', 'other', '--yes')).stdout).toBe('no open letter is meant\n');
+    cli.file('lines', 'x\n');
+    const wrong = await run('drop', '--letters', 'lines', '--yes');
+    expect([wrong.code, wrong.stderr]).toEqual([
+      65,
+      expect.stringContaining('lines, line 1: not the number'),
+    ]);
+    expect((await run('drop', '--letters', 'nowhere', '--yes')).code).toBe(64);
+    expect((await run('drop', '--letters', 'other', String(number), '--yes')).code).toBe(64);
+    expect((await run('export', 'new', '--letters', 'lines')).stderr).toContain('lines exists');
+    expect((await tableLetters(scratch)).map(({ open }) => open)).toEqual([true]);
+  });
+
+  it('close thousands of them', async () => {
+    await scratch.sql.query(`
+      INSERT INTO holdfast_dead_letters (letter_id, failed_at, code, headers, body)
+      SELECT gen_random_uuid(), now(), 'UNSTORABLE', '{}', 'x' FROM generate_series(1, 11000)`);
+    expect((await run('export', 'thousands', '--letters', 'thousands.letters')).code).toBe(0);
+    await putLetters(scratch, [{ body: 'y' }]);
+    const { stdout } = await run('drop', '--letters', 'thousands.letters', '--yes');
+    expect(stdout).toBe('dropped 11,000 letters\n');
+    expect((await tableLetters(scratch)).filter(({ open }) => open)).toMatchObject([{ body: 'y' }]);
   });
 });
 

@@ -10,6 +10,8 @@ import type {
   LoadedObject,
   LoadWanted,
   ObjectRow,
+  Purged,
+  PurgedKind,
   ReadSession,
   RefusedRow,
   Store,
@@ -123,12 +125,12 @@ class FakeSession implements WriteSession {
 
   async probe(): Promise<void> {}
 
-  async purge(): Promise<number> {
-    const { tombstones, claims } = this.#store.tables;
-    const rows = tombstones.size + claims.size;
-    tombstones.clear();
-    claims.clear();
-    return rows;
+  async purge(kind: PurgedKind): Promise<Purged> {
+    if (kind === 'letters') return { rows: 0, reached: undefined };
+    const { [kind]: table } = this.#store.tables;
+    const rows = table.size;
+    table.clear();
+    return { rows, reached: undefined };
   }
 
   async close(): Promise<void> {}

@@ -68,6 +68,27 @@ describe('stop', () => {
     expect(await sessionsLeft()).toBe(0);
   });
 
+  it.each([
+    ['the schema is checked', 'databaseUrl', 'holdfast_migrations', { declare: false }],
+    ['the queues are declared', 'amqpUrl', scratch.names.loadsQueue, {}],
+  ] as const)('while %s ends the start, and nothing consumes', async (_what, url, text, more) => {
+    const proxy = await scratch.openProxy(scratch[url]);
+    const { worker } = new TestWorker(scratch.options({ [url]: proxy.url }), more);
+    let stopping: Promise<boolean> | undefined;
+    proxy.watch = (direction, bytes) => {
+      if (direction === 'up' && bytes.includes(text)) stopping ??= worker.stop();
+      return undefined;
+    };
+    const starting = worker.start().catch((error: unknown) => error);
+    await eventually(() => stopping !== undefined);
+    expect(await within(LIMIT_MS, 'stopping', stopping ?? Promise.reject())).toBe(true);
+    expect(await starting).toMatchObject({ name: 'StoppedError' });
+    const channel = await scratch.broker.createChannel();
+    const { consumerCount } = await channel.checkQueue(scratch.names.deadLetters);
+    expect(consumerCount).toBe(0);
+    await channel.close();
+  });
+
   it('during the wait for servers that are away ends the wait', async () => {
     for (const away of [{ amqpUrl: 'amqp://127.0.0.1:1' }, { databaseUrl: 'postgres://127.0.0.1:1/x' }]) {
       const { worker } = new TestWorker(

@@ -5,12 +5,30 @@ const INDENT = '  ';
 /** Deeper levels stay on one line: five thousand of them indented would be megabytes of blanks. */
 const INDENTED_DEPTH_MAX = 40;
 
-/** The lines of a body; those that are JSON laid out, each number and string as it stands. */
+/** Laid out in all. A regular expression over a string of many megabytes ends in a RangeError, and nobody reads it. */
+const LAID_OUT_BYTES_MAX = 1_048_576;
+const NEWLINE = 0x0a;
+
+/** The lines of a body; those that are JSON laid out, each number and string as it stands, as long as they are few. */
 export function bodyLines(body: Buffer): string[] {
   if (!isUtf8(body)) return [`(${body.length} bytes that are no UTF-8; --body writes them as they are)`];
-  const text = body.toString().replace(/\n$/, '');
-  if (text === '') return ['(empty)'];
-  return text.split('\n').flatMap((line) => (isJson(line) ? layOut(line) : [harmless(line)]));
+  if (body.length === 0 || (body.length === 1 && body[0] === NEWLINE)) return ['(empty)'];
+  const lines: string[] = [];
+  let bytesLeft = LAID_OUT_BYTES_MAX;
+  for (let start = 0; start < body.length; ) {
+    const newline = body.indexOf(NEWLINE, start);
+    const end = newline === -1 ? body.length : newline;
+    if (end - start > bytesLeft) {
+      lines.push(`(${body.length - start} more bytes, too many to lay out; --body writes all as they are)`);
+      break;
+    }
+    bytesLeft -= end - start;
+    const line = body.toString('utf8', start, end);
+    // n.b. One by one: an array of many as arguments would overflow the stack.
+    for (const each of isJson(line) ? layOut(line) : [harmless(line)]) lines.push(each);
+    start = end + 1;
+  }
+  return lines;
 }
 
 function isJson(text: string): boolean {

@@ -1,7 +1,9 @@
 /** Changes one letter in an editor and replays what it is then. */
 import { loadTypes } from '../../config/load-types.ts';
 import type { LetterForecast } from '../../dead-letters/forecast.ts';
+import type { EditedLetter } from '../../dead-letters/replay-edited.ts';
 import type { ReplayLink } from '../../dead-letters/replay-link.ts';
+import type { ReplayOutcome } from '../../dead-letters/replay-run.ts';
 import type { Connection } from '../../store/connection.ts';
 import type { WholeLetter } from '../../store/stored-letter.ts';
 import { ask, canAsk } from '../ask.ts';
@@ -9,7 +11,7 @@ import type { CommandContext } from '../command-definition.ts';
 import { CommandFailure } from '../command-failure.ts';
 import type { ReplayFlags } from '../commands/dead-letters/replay.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-code.ts';
-import { editLines } from './edit-lines.ts';
+import { editLines, forgetLines, keepLines } from './edit-lines.ts';
 import { namedFilter } from './letter-flags.ts';
 import { whoRuns, withLettersAlone } from './with-letters.ts';
 
@@ -30,19 +32,54 @@ export async function editAndReplay(
       else await output.print('nothing was changed, and nothing sent');
       return EXIT_CODES.ok;
     }
-    const { replayEdited } = await import('../../dead-letters/replay-edited.ts');
-    const link = await openLink(context);
-    try {
-      const audit = { who: whoRuns() };
-      const edited = { original, forecast };
-      const outcome = await replayEdited(connection, link, edited, { ...options, audit });
-      if (json) await output.printJson({ number: original.number, outcome });
-      else await output.print(`letter ${original.number}, as edited: ${outcome}`);
-      return outcome === 'applied' || outcome === 'superseded' ? EXIT_CODES.ok : EXIT_CODES.badInput;
-    } finally {
-      await link.close();
-    }
+    const { CLOSING_OUTCOMES } = await import('../../dead-letters/replay-run.ts');
+    const outcome = await keptUntil(
+      context,
+      original,
+      forecast.letter.body,
+      () => send(connection, context, openLink, { original, forecast }),
+      // What is rejected is in a new letter.
+      (reached) => CLOSING_OUTCOMES.includes(reached),
+    );
+    if (json) await output.printJson({ number: original.number, outcome });
+    else await output.print(`letter ${original.number}, as edited: ${outcome}`);
+    return outcome === 'applied' || outcome === 'superseded' ? EXIT_CODES.ok : EXIT_CODES.badInput;
   });
+}
+
+async function send(
+  connection: Connection,
+  context: Context,
+  openLink: (context: Context) => Promise<ReplayLink>,
+  edited: EditedLetter,
+): Promise<ReplayOutcome> {
+  const { replayEdited } = await import('../../dead-letters/replay-edited.ts');
+  const link = await openLink(context);
+  try {
+    return await replayEdited(connection, link, edited, { ...context.options, audit: { who: whoRuns() } });
+  } finally {
+    await link.close();
+  }
+}
+
+/** Keeps what a person has written in a file until it is somewhere else as well, and names it if it never is. */
+async function keptUntil<T>(
+  { output }: Context,
+  { number }: WholeLetter,
+  bytes: Buffer,
+  run: () => Promise<T>,
+  isDone: (result: T) => boolean,
+): Promise<T> {
+  const file = keepLines(`letter-${number}.ndjson`, bytes);
+  let done = false;
+  try {
+    const result = await run();
+    done = isDone(result);
+    return result;
+  } finally {
+    if (done) forgetLines(file);
+    else output.note(`what you have written is kept in ${file}`);
+  }
 }
 
 async function findOpen(connection: Connection, { flags }: Context, name: string): Promise<WholeLetter> {
@@ -75,6 +112,8 @@ async function editUntilValid(
     const fault = forecast === undefined ? 'nothing could be read' : faultText(forecast, context);
     if (fault === undefined) return forecast;
     if (!canAsk() || !(await ask(`${fault}. Edit again?`))) {
+      const file = keepLines(`letter-${original.number}.ndjson`, bytes);
+      context.output.note(`what you have written is kept in ${file}`);
       throw new CommandFailure(
         EXIT_CODES.badInput,
         `nothing was sent: ${fault}`,

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CommandFailure } from '../command-failure.ts';
 import { EXIT_CODES } from '../exit-code.ts';
 import { onEndSignal } from '../signals.ts';
@@ -38,4 +38,16 @@ export async function editLines(name: string, bytes: Buffer): Promise<Buffer> {
     removeHandlers();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Keeps what a person has written where nobody else can read it; returns the file. */
+export function keepLines(name: string, bytes: Buffer): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'holdfast-edited-')), name);
+  writeFileSync(file, bytes, { mode: 0o600 });
+  return file;
+}
+
+/** Takes away what `keepLines` has kept. */
+export function forgetLines(file: string): void {
+  rmSync(dirname(file), { recursive: true, force: true });
 }

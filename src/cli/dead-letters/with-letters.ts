@@ -6,9 +6,15 @@ import { CommandFailure } from '../command-failure.ts';
 import { EXIT_CODES } from '../exit-code.ts';
 import { withDatabase } from '../servers.ts';
 
-/** Who runs this, for the audit. */
-export function whoRuns(): string {
-  return `${userInfo().username}@${hostname()}`;
+/** Who runs this, for the audit. In a container the user often has a number and no name. */
+export function whoRuns(readName = (): string => userInfo().username): string {
+  let name: string;
+  try {
+    name = readName();
+  } catch {
+    name = `uid ${process.getuid?.() ?? 'unknown'}`;
+  }
+  return `${name}@${hostname()}`;
 }
 
 /** Runs something on a connection to a database that has the schema. */

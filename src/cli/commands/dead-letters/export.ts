@@ -6,6 +6,7 @@ import type { LetterPosition } from '../../../store/page-letters.ts';
 import type { CommandContext, CommandDefinition } from '../../command-definition.ts';
 import { CommandFailure, messageOf, usageFailure } from '../../command-failure.ts';
 import { addLetterFlags, type LetterFlags, namedFilter } from '../../dead-letters/letter-flags.ts';
+import { listLine } from '../../dead-letters/letter-list.ts';
 import { withLetters } from '../../dead-letters/with-letters.ts';
 import { EXIT_CODES, type ExitCode } from '../../exit-code.ts';
 import { wholeNumber } from '../../flag-values.ts';
@@ -13,6 +14,7 @@ import { countText, plural } from '../../number-text.ts';
 
 interface ExportFlags extends LetterFlags {
   readonly limit?: number;
+  readonly letters?: string;
   readonly force?: boolean;
 }
 
@@ -29,12 +31,13 @@ export const EXPORT_LETTERS: CommandDefinition<ExportFlags> = {
     'Writes the saves and deletes of open letters to a file, byte for byte, the oldest first: an action line and, for a ' +
     'save, its document behind it. Correct the file and give it to holdfast publish. What was no frame stands in it line ' +
     'by line as it came; publish names the lines that it cannot read. Loads are left out, and letters that are no UTF-8 ' +
-    'are named. The letters stay open: drop them once the file is published.',
+    'are named. The letters stay open. With --letters it writes down which they are, so that drop --letters closes ' +
+    'exactly those once the file is published, whatever has come in since.',
   positional: { syntax: '<file>', meaning: 'file to write, or - for standard output' },
   examples: [
-    ['holdfast dead-letters export users.ndjson --code SCHEMA_VIOLATION --type User', 'write them to a file'],
+    ['holdfast dead-letters export users.ndjson --letters users.letters --type User', 'write them to a file'],
     ['holdfast publish users.ndjson --until persisted', 'send the file after it was corrected'],
-    ['holdfast dead-letters drop --code SCHEMA_VIOLATION --type User --before 10min', 'they are done with'],
+    ['holdfast dead-letters drop --letters users.letters', 'it ended with 0: they are done with'],
   ],
   exits: ['badInput', 'unavailable', 'outputFailed'],
   shown: { names: ['databaseUrl', 'documentBytesMax'] },
@@ -43,14 +46,17 @@ export const EXPORT_LETTERS: CommandDefinition<ExportFlags> = {
     command.argument('[letter...]', 'numbers or ids of letters (default: all that the filters mean)');
     addLetterFlags(command);
     command
-      .option('--limit <n>', 'write at most so many', wholeNumber(1))
-      .option('--force', 'write over a file that exists');
+      .option('--limit <n>', 'look at so many at most, the oldest', wholeNumber(1))
+      .option('--letters <file>', 'write down there which letters were written, for drop --letters')
+      .option('--force', 'write over files that exist');
   },
   run: runExport,
 };
 
 interface Tally {
   written: number;
+  /** Highest number of those written; 0 if there is none. */
+  numberMax: number;
   bytes: number;
   readonly loads: number[];
   readonly notText: number[];
@@ -60,19 +66,33 @@ async function runExport(context: Context, [file = '-', ...names]: readonly stri
   const { flags, options, output, json } = context;
   if (json && file === '-')
     throw usageFailure('--json and - exclude each other', 'Write the letters to a file');
-  if (file !== '-' && flags.force !== true && existsSync(file)) {
-    throw usageFailure(`${file} exists`, 'Name another file, or add --force to write over it');
+  const list = flags.letters;
+  if (list === file || list === '-')
+    throw usageFailure('--letters takes another file', 'Name one of its own');
+  for (const each of [file, ...(list === undefined ? [] : [list])]) {
+    if (each === '-' || flags.force === true || !existsSync(each)) continue;
+    throw usageFailure(`${each} exists`, 'Name another file, or add --force to write over it');
   }
-  const tally: Tally = { written: 0, bytes: 0, loads: [], notText: [] };
+  const tally: Tally = { written: 0, numberMax: 0, bytes: 0, loads: [], notText: [] };
   await withLetters(options, 'dead-letters', async (connection) => {
-    if (file === '-') await writeLetters(context, connection, names, tally, (lines) => output.write(lines));
-    else await writeFile(file, (append) => writeLetters(context, connection, names, tally, append));
+    const writeAll = async (listed: (line: Buffer) => Promise<void>): Promise<void> => {
+      const run = (write: (lines: Buffer) => Promise<void>): Promise<void> =>
+        writeLetters(context, connection, names, tally, { write, listed });
+      await (file === '-' ? run((lines) => output.write(lines)) : writeFile(file, run));
+    };
+    await (list === undefined ? writeAll(async () => undefined) : writeFile(list, writeAll));
   });
-  const { written, bytes, loads, notText } = tally;
-  if (json) await output.printJson({ file, written, bytes, loads: loads.length, notText });
-  else {
+  const { written, numberMax, bytes, loads, notText } = tally;
+  if (json) {
+    const letters = list ?? null;
+    await output.printJson({ file, letters, written, numberMax, bytes, loads: loads.length, notText });
+  } else {
     const where = file === '-' ? '' : ` to ${file}`;
-    output.note(`${plural(written, 'letter')} written${where}; they stay open`);
+    const highest = written === 0 ? '' : `, the highest number is ${numberMax}`;
+    output.note(`${plural(written, 'letter')} written${where}${highest}; they stay open`);
+    if (list !== undefined && written > 0) {
+      output.note(`once it is published, close exactly these: holdfast dead-letters drop --letters ${list}`);
+    }
     if (loads.length > 0) output.note(`${plural(loads.length, 'letter')} left out: nothing but loads`);
     if (notText.length > 0) {
       const named = notText.slice(0, NAMED_MAX).join(', ') + (notText.length > NAMED_MAX ? ', …' : '');
@@ -89,7 +109,7 @@ async function writeLetters(
   connection: Connection,
   names: readonly string[],
   tally: Tally,
-  write: (lines: Buffer) => Promise<void>,
+  { write, listed }: Record<'write' | 'listed', (bytes: Buffer) => Promise<void>>,
 ): Promise<void> {
   const { takeLetters } = await import('../../../store/take-letters.ts');
   const { countLetters } = await import('../../../store/count-letters.ts');
@@ -109,7 +129,11 @@ async function writeLetters(
         continue;
       }
       await write(lines);
+      // A reader that has gone away did not get it.
+      if (output.closed) return;
+      await listed(Buffer.from(listLine(letter)));
       tally.written += 1;
+      tally.numberMax = Math.max(tally.numberMax, letter.number);
       tally.bytes += lines.length;
     }
     behind = letters.at(-1);
