@@ -1,7 +1,9 @@
 /**
- * The bad ones among good commands, of every kind that a publisher can cause and that costs a letter: invalid, unstorable,
- * refused by the database only, in conflict, fenced, in the wrong partition, and whole frames that cannot be read.
+ * The bad ones among good commands, of the kinds that a publisher can cause by one message and that cost a letter: invalid,
+ * unstorable, refused by the database only, in conflict, in the wrong partition, too large, and whole frames that cannot be
+ * read.
  */
+import { DOCUMENT_BYTES_DEFAULT } from '../../src/contract/limits.ts';
 import { partitionOf } from '../../src/contract/partition.ts';
 import { type Frame, FramePacker, linesOf, PARTITIONS } from './frames.ts';
 import { documentOf, idOf, OBJECT_TYPE } from './objects.ts';
@@ -54,10 +56,14 @@ const IN_FRAME: readonly Bad[] = [
   (at) => save(ownId(at), at.version, documentOf(at.number, 2, 500), '', REFUSED_TYPE),
 ];
 
+/** A byte more than a document may have. */
+const TOO_LARGE = `{"a":"${'x'.repeat(DOCUMENT_BYTES_DEFAULT - 7)}"}`;
+
 const WHOLE_FRAMES: readonly ((partition: number) => PoisonFrame)[] = [
   (partition) => ({ partition, body: Buffer.from('not json\n'), commands: 1 }),
   (partition) => ({ partition, body: Buffer.from([0x7b, 0xff, 0x0a]), commands: 1 }),
   (partition) => ({ partition, body: Buffer.from('{}\n'), commands: 1, type: 'something.else.v9' }),
+  (partition) => ({ partition, body: Buffer.from(save('too-large', 1, TOO_LARGE)), commands: 1 }),
 ];
 
 /** One in so many of the bad ones is a frame of its own. */
