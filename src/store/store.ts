@@ -189,16 +189,34 @@ export interface WriteSession extends ReadSession {
    *   error nothing was written, except that a lost connection leaves it unknown; the same request then finds out.
    */
   write(request: WriteRequest): Promise<WriteResult>;
+}
+
+/** That a process begins to work on a frame that it may die of. */
+export interface SuspectNote {
+  /** UUID. */
+  readonly frameId: string;
+  /** UUID of this beginning: noted again, it is the same. */
+  readonly beginningId: string;
+  /** UUID of the process. */
+  readonly ownerId: string;
+  /** Its name, for people. */
+  readonly worker: string;
+}
+
+/** Notes of frames that processes die of, each seen by all workers at once. */
+export interface SuspectSession {
   /**
-   * Writes down, at once and for all workers, that a frame is begun; returns how often it was within a day and never
-   * ended, this time included.
+   * Writes down that a frame is begun.
    *
-   * @param frameId UUID.
+   * @returns how many other processes began it within a day and never took that back.
    * @throws StoreError
    */
-  beginSuspect(frameId: string): Promise<number>;
-  /** Forgets that a frame was begun. @throws StoreError */
+  beginSuspect(note: SuspectNote): Promise<number>;
+  /** Takes beginnings back; safe twice. @throws StoreError */
+  withdrawSuspects(beginningIds: readonly string[]): Promise<void>;
+  /** The frame was survived: forgets who began it. @throws StoreError */
   endSuspect(frameId: string): Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface LoadWanted {
@@ -231,4 +249,5 @@ export interface ListWanted {
 export interface Store {
   openWriteSession(): WriteSession;
   openReadSession(): ReadSession;
+  openSuspectSession(): SuspectSession;
 }

@@ -3,12 +3,10 @@
  * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT.
  */
 import { applyChanges, type Staged } from './apply-changes.ts';
-import { beginSuspect } from './begin-suspect.ts';
 import { beginWithSlots } from './begin-with-slots.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
 import { CopyRoom } from './copy-rows.ts';
-import { endSuspect } from './end-suspect.ts';
 import { CHECK_AT_ONCE, isolateQuestions, isolateRefusedRows } from './isolate-refused-rows.ts';
 import { lockSlots } from './lock-slots.ts';
 import { readClaims } from './read-claims.ts';
@@ -48,14 +46,6 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
 
   async write(request: WriteRequest): Promise<WriteResult> {
     return await this.run((connection) => this.#write(connection, request));
-  }
-
-  async beginSuspect(frameId: string): Promise<number> {
-    return await this.run((connection) => beginSuspect(connection, frameId));
-  }
-
-  async endSuspect(frameId: string): Promise<void> {
-    await this.run((connection) => endSuspect(connection, frameId));
   }
 
   async #write(connection: Connection, request: WriteRequest): Promise<WriteResult> {

@@ -13,7 +13,8 @@ import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
 import { type SettleContext, settleFrame } from './settle-frame.ts';
-import { beginSuspect, endSuspect } from './suspects.ts';
+import type { Beginning, SuspectNotes } from './suspect-notes.ts';
+import { beginSuspect } from './suspects.ts';
 import type { VersionAhead } from './version-ahead.ts';
 import type { Decoding, WorkFrame } from './work-frame.ts';
 import { writeBatch } from './write-batch.ts';
@@ -25,10 +26,19 @@ import { StoppedError, type WriteRetry } from './write-retry.ts';
  */
 const SET_ASIDE_MS = 100;
 
+/**
+ * How long others wait for the letters, reply and ack of a suspect. A broker that is not held up takes milliseconds; one
+ * that is may take hours.
+ */
+const SETTLE_ALONE_MS = 200;
+
+const NOTHING: ReadonlySet<WorkFrame> = new Set();
+
 export interface WriterContext {
   readonly backlog: Backlog;
   readonly session: WriteSession;
   readonly retry: WriteRetry;
+  readonly notes: SuspectNotes;
   readonly streak: RefusalStreak;
   readonly caution: Caution;
   readonly versionAhead: VersionAhead;
@@ -52,7 +62,7 @@ export async function runWriter(context: WriterContext): Promise<void> {
     context.retry.begin(() => context.backlog.stalled(batch));
     try {
       if (batch.suspect !== undefined) {
-        await runSuspect(batch, batch.suspect, context);
+        await runSuspect(batch, batch.suspect, context, settling);
         continue;
       }
       const setAside = await runBatch(batch, context);
@@ -76,13 +86,64 @@ export async function runWriter(context: WriterContext): Promise<void> {
   await context.session.close();
 }
 
-/** Works on a suspect: whoever dies meanwhile, dies of this frame. */
-async function runSuspect(batch: Batch, frame: WorkFrame, context: WriterContext): Promise<void> {
-  await beginSuspect(frame, context);
-  const setAside = await runBatch(batch, context);
-  if (!setAside.has(frame)) await settle(frame, context);
-  await endSuspect(frame, context);
-  release(batch, setAside, context);
+/**
+ * Works on a suspect: whoever dies meanwhile, dies of this frame. The next batch is taken while it is settled; the
+ * backlog gives none out before that, unless it takes long.
+ */
+async function runSuspect(
+  batch: Batch,
+  frame: WorkFrame,
+  context: WriterContext,
+  settling: Set<Promise<void>>,
+): Promise<void> {
+  const { backlog, notes, retry, decoding } = context;
+  const beginning = await beginSuspect(frame, context);
+  if (beginning === undefined) {
+    release(batch, new Set(batch.frames), context);
+    return;
+  }
+  const stalled = (): void => {
+    backlog.stalled(batch);
+    notes.withdraw(beginning);
+  };
+  retry.begin(stalled);
+  try {
+    frame.decode(decoding);
+    const setAside = await runBatch(batch, context);
+    if (setAside.has(frame)) {
+      notes.withdraw(beginning);
+      release(batch, setAside, context);
+      return;
+    }
+  } catch (error) {
+    if (error instanceof StoppedError) notes.withdraw(beginning);
+    else notes.blame(beginning);
+    throw error;
+  }
+  const timer = setTimeout(stalled, SETTLE_ALONE_MS);
+  const settled = settleSuspect(frame, beginning, context).finally(() => {
+    clearTimeout(timer);
+    release(batch, NOTHING, context);
+    settling.delete(settled);
+  });
+  settling.add(settled);
+}
+
+/** Never rejects. */
+async function settleSuspect(frame: WorkFrame, beginning: Beginning, context: WriterContext): Promise<void> {
+  const { notes, settle, onBug, onFrameDone } = context;
+  try {
+    await settleFrame(frame, settle);
+    await notes.end(beginning);
+  } catch (error) {
+    if (error instanceof StoppedError) {
+      notes.withdraw(beginning);
+    } else {
+      notes.blame(beginning);
+      onBug(error);
+    }
+  }
+  onFrameDone(frame);
 }
 
 function release(batch: Batch, setAside: ReadonlySet<WorkFrame>, context: WriterContext): void {

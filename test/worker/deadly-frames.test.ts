@@ -190,4 +190,68 @@ describe('a frame that came back for other reasons', () => {
     await worker.worker.stop();
     await scratch.sql.query('ALTER TABLE goverse_objects DROP CONSTRAINT polite');
   });
+
+  it('and is held by worker after worker while the database refuses everything is no death of theirs', async () => {
+    const [id = ''] = idsOfPartition(PARTITION, 1, 'patient');
+    await publisher.send(save({ id, version: 1 }));
+    await returnAll(6);
+    await scratch.sql.query('ALTER TABLE goverse_objects RENAME TO goverse_objects_away');
+    for (let stop = 0; stop < 4; stop += 1) {
+      await scratch.sql.query('TRUNCATE begun');
+      const { worker } = await startWorker(scratch, { drainTimeoutMs: 1 });
+      await eventually(async () => (await begun()) > 0);
+      await eventually(() => !worker.health.ready);
+      expect(await eventually(async () => (await suspects()) === 0)).toBe(true);
+      expect(await worker.stop()).toBe(false);
+    }
+    await scratch.sql.query('ALTER TABLE goverse_objects_away RENAME TO goverse_objects');
+    const { worker } = await startWorker(scratch);
+    await eventually(async () => (await writtenIds()).includes(id));
+    expect(letters.all).toEqual([]);
+    await worker.stop();
+  });
+
+  it('and is cut off by a stop in the midst of its transaction is no death', async () => {
+    const [id = ''] = idsOfPartition(PARTITION, 1, 'cut');
+    await publisher.send(save({ id, version: 1 }));
+    await returnAll(6);
+    await inTransaction(scratch, async (holder) => {
+      await holder.query('LOCK TABLE goverse_objects');
+      await scratch.sql.query('TRUNCATE begun');
+      const { worker } = await startWorker(scratch, { drainTimeoutMs: 1 });
+      await eventually(async () => (await begun()) > 0);
+      expect(await suspects()).toBe(1);
+      expect(await worker.stop()).toBe(false);
+      expect(await suspects()).toBe(0);
+    });
+    const { worker } = await startWorker(scratch);
+    await eventually(async () => (await writtenIds()).includes(id));
+    await worker.stop();
+  });
+
+  it('and whose letter is held up holds up no other partition, not even with one writer, and is no death', async () => {
+    const { deadLetters } = scratch.names;
+    const broken = '{"delete":{}}\n';
+    const messageId = randomUUID();
+    await publisher.send(broken, { messageId, partition: PARTITION });
+    const [behind = ''] = idsOfPartition(PARTITION, 1, 'behind');
+    await publisher.send(save({ id: behind, version: 1 }));
+    await returnAll(6);
+    const channel = await scratch.broker.createChannel();
+    await channel.unbindQueue(deadLetters, deadLetters, '');
+    await channel.unbindQueue(letters.queue, deadLetters, '');
+    const worker = await startWorker(scratch, { writers: 1 });
+    await eventually(() => !worker.ready);
+    const [other = ''] = idsOfPartition(2, 1, 'beside');
+    const reply = publisher.request(save({ id: other, version: 1 }));
+    expect((await within(LIMIT_MS, 'the other', reply)).lines).toMatchObject([{ outcome: 'applied' }]);
+    expect(await eventually(async () => (await suspects()) === 0)).toBe(true);
+    expect(await writtenIds()).not.toContain(behind);
+    await channel.bindQueue(deadLetters, deadLetters, '');
+    await channel.bindQueue(letters.queue, deadLetters, '');
+    await channel.close();
+    await eventually(async () => (await writtenIds()).includes(behind));
+    expect(await letters.of(messageId, 1)).toHaveLength(1);
+    await worker.worker.stop();
+  });
 });
