@@ -195,16 +195,16 @@ describe('a frame that came back for other reasons', () => {
     const [id = ''] = idsOfPartition(PARTITION, 1, 'patient');
     await publisher.send(save({ id, version: 1 }));
     await returnAll(6);
-    await scratch.sql.query('ALTER TABLE goverse_objects RENAME TO goverse_objects_away');
+    await scratch.sql.query('ALTER TABLE goverse_objects RENAME COLUMN next_rcseq TO away');
     for (let stop = 0; stop < 4; stop += 1) {
       await scratch.sql.query('TRUNCATE begun');
-      const { worker } = await startWorker(scratch, { drainTimeoutMs: 1 });
+      const { worker } = await startWorker(scratch, { lockTimeoutMs: 50, drainTimeoutMs: 100 });
       await eventually(async () => (await begun()) > 0);
       await eventually(() => !worker.health.ready);
       expect(await eventually(async () => (await suspects()) === 0)).toBe(true);
       expect(await worker.stop()).toBe(false);
     }
-    await scratch.sql.query('ALTER TABLE goverse_objects_away RENAME TO goverse_objects');
+    await scratch.sql.query('ALTER TABLE goverse_objects RENAME COLUMN away TO next_rcseq');
     const { worker } = await startWorker(scratch);
     await eventually(async () => (await writtenIds()).includes(id));
     expect(letters.all).toEqual([]);
@@ -215,15 +215,18 @@ describe('a frame that came back for other reasons', () => {
     const [id = ''] = idsOfPartition(PARTITION, 1, 'cut');
     await publisher.send(save({ id, version: 1 }));
     await returnAll(6);
-    await inTransaction(scratch, async (holder) => {
-      await holder.query('LOCK TABLE goverse_objects');
-      await scratch.sql.query('TRUNCATE begun');
-      const { worker } = await startWorker(scratch, { drainTimeoutMs: 1 });
-      await eventually(async () => (await begun()) > 0);
-      expect(await suspects()).toBe(1);
-      expect(await worker.stop()).toBe(false);
-      expect(await suspects()).toBe(0);
-    });
+    await scratch.sql.query(`
+      CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+      CREATE TRIGGER dawdle BEFORE INSERT ON goverse_objects FOR EACH ROW EXECUTE FUNCTION dawdle();
+      TRUNCATE begun`);
+    const cut = await startWorker(scratch, { lockTimeoutMs: 50, drainTimeoutMs: 100 });
+    await eventually(async () => (await begun()) > 0);
+    expect(await suspects()).toBe(1);
+    expect(await cut.worker.stop()).toBe(false);
+    expect(await suspects()).toBe(0);
+    await scratch.sql.query(`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database();
+      DROP TRIGGER dawdle ON goverse_objects`);
     const { worker } = await startWorker(scratch);
     await eventually(async () => (await writtenIds()).includes(id));
     await worker.stop();
@@ -240,7 +243,7 @@ describe('a frame that came back for other reasons', () => {
     const channel = await scratch.broker.createChannel();
     await channel.unbindQueue(deadLetters, deadLetters, '');
     await channel.unbindQueue(letters.queue, deadLetters, '');
-    const worker = await startWorker(scratch, { writers: 1 });
+    const worker = await startWorker(scratch, { writers: 1 }, { declare: false });
     await eventually(() => !worker.ready);
     const [other = ''] = idsOfPartition(2, 1, 'beside');
     const reply = publisher.request(save({ id: other, version: 1 }));
