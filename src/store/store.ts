@@ -164,8 +164,13 @@ export class RowsRefusedError extends Error {
 
 /** Reads on a connection of its own, one call at a time. */
 export interface ReadSession {
-  /** Reads what is committed. Ids may repeat; the result has one entry for each, in order. @throws StoreError */
-  load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]>;
+  /**
+   * Reads what is committed. Ids may repeat; the result has one entry for each, in order.
+   *
+   * @param bounds on documents; none if not given.
+   * @throws StoreError
+   */
+  load(wanted: readonly LoadWanted[], bounds?: LoadBounds): Promise<LoadedObject[]>;
   /** Live objects of one type in byte order of their ids; fewer than the limit where bytes are bounded. @throws StoreError */
   list(wanted: ListWanted): Promise<LoadedObject[]>;
   /** Whether the database answers and has the schema. @throws StoreError */
@@ -224,6 +229,14 @@ export interface LoadWanted {
   readonly document: boolean;
 }
 
+/** How much of documents is read at once, in bytes of jsonb's text. */
+export interface LoadBounds {
+  /** Of all together; at least one document is read that is not too large by itself. */
+  readonly bytesMax: number;
+  /** Of one. */
+  readonly documentBytesMax: number;
+}
+
 /** What a load finds. */
 export interface LoadedObject {
   readonly id: string;
@@ -234,6 +247,8 @@ export interface LoadedObject {
   readonly nextRcseq: number | undefined;
   /** jsonb's text; only where it was wanted and the object is live. */
   readonly document: string | undefined;
+  /** Why it lacks a wanted document: there was no `room` for it beside the others, or its `size` is above the bound. */
+  readonly lacks?: 'room' | 'size' | undefined;
 }
 
 export interface ListWanted {

@@ -9,6 +9,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog, Batch } from './backlog.ts';
 import type { Caution } from './caution.ts';
+import { HeldDocuments } from './held-documents.ts';
 import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
@@ -56,6 +57,7 @@ export interface WriterContext {
 /** Runs until the backlog has ended or the worker was stopped, and everything taken is settled or given up. */
 export async function runWriter(context: WriterContext): Promise<void> {
   const settling = new Set<Promise<void>>();
+  const held = new HeldDocuments(context.reader.bytesMax);
   for (;;) {
     const batch = await context.backlog.take();
     if (batch === undefined) break;
@@ -65,14 +67,23 @@ export async function runWriter(context: WriterContext): Promise<void> {
         await runSuspect(batch, batch.suspect, context, settling);
         continue;
       }
-      const setAside = await runBatch(batch, context);
+      const begun = new Set<WorkFrame>();
+      const beginSettling = (frames: readonly WorkFrame[]): void => {
+        for (const frame of frames) {
+          begun.add(frame);
+          const settled = settle(frame, context).finally(() => settling.delete(settled));
+          settling.add(settled);
+          held.hold(frame, settled);
+        }
+      };
+      const setAside = await runBatch(batch, context, async (answered) => {
+        beginSettling(answered);
+        await held.room();
+      });
       // The next batch of these partitions may begin: what follows touches the database no more.
       release(batch, setAside, context);
-      for (const frame of batch.frames) {
-        if (setAside.has(frame)) continue;
-        const settled = settle(frame, context).finally(() => settling.delete(settled));
-        settling.add(settled);
-      }
+      beginSettling(batch.frames.filter((frame) => !setAside.has(frame) && !begun.has(frame)));
+      await held.room();
     } catch (error) {
       context.backlog.stalled(batch);
       for (const frame of batch.frames) context.onFrameDone(frame);
@@ -160,8 +171,16 @@ async function settle(frame: WorkFrame, context: WriterContext): Promise<void> {
   context.onFrameDone(frame);
 }
 
-/** Returns the frames that must be tried again; the others have all their answers. */
-async function runBatch(batch: Batch, context: WriterContext): Promise<Set<WorkFrame>> {
+/**
+ * Returns the frames that must be tried again; the others have all their answers.
+ *
+ * @param onAnswered told of frames that have theirs while those of others are still to be read.
+ */
+async function runBatch(
+  batch: Batch,
+  context: WriterContext,
+  onAnswered: (frames: readonly WorkFrame[]) => Promise<void> = async () => {},
+): Promise<Set<WorkFrame>> {
   const { metrics } = context;
   metrics.batchCommands.observe(batch.frames.reduce((sum, { commandCount }) => sum + commandCount, 0));
   const fresh = batch.frames.filter(({ counted }) => !counted);
@@ -174,7 +193,7 @@ async function runBatch(batch: Batch, context: WriterContext): Promise<Set<WorkF
   const setAside = new Set(await writeAll(batch, context));
   const done = batch.frames.filter((frame) => !setAside.has(frame));
   const startedAt = performance.now();
-  const loads = await loadBatch(done, context.session, context.reader, context.retry);
+  const loads = await loadBatch(done, { ...context, onAnswered });
   if (loads > 0) metrics.loadDuration.ordered.observe((performance.now() - startedAt) / 1_000);
   return setAside;
 }
