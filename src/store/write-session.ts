@@ -18,14 +18,13 @@ import {
   type Decision,
   type ObjectRow,
   type RefusedRow,
-  RowsRefusedError,
   type Snapshot,
   type WriteDecision,
   type WriteRequest,
   type WriteResult,
   type WriteSession,
 } from './store.ts';
-import { StoreError, toStoreError } from './store-error.ts';
+import { StoreError } from './store-error.ts';
 import { CREATE_TRIALS } from './try-rows.ts';
 
 const BEGIN = { text: 'BEGIN' };
@@ -68,7 +67,7 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
       return { heldSlots, path: byCopy ? 'copy' : 'rows', ...written };
     } catch (error) {
       await rollBack(connection);
-      throw error instanceof RowsRefusedError ? error : toStoreError(error);
+      throw error;
     }
   }
 

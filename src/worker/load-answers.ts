@@ -6,7 +6,7 @@ import { ContractError } from '../contract/errors.ts';
 import { DOCUMENT_BYTES_MAX } from '../contract/limits.ts';
 import type { ReplyItem } from '../contract/reply.ts';
 import type { LoadedObject, LoadWanted, ReadSession } from '../store/store.ts';
-import { StoreError, toStoreError } from '../store/store-error.ts';
+import { StoreError, storeErrorOf } from '../store/store-error.ts';
 
 /** Most objects read by one statement. */
 const READ_OBJECTS_MAX = 1_000;
@@ -67,7 +67,7 @@ export class ObjectReader {
         documentBytesMax: REPLY_DOCUMENT_BYTES_MAX,
       });
     } catch (error) {
-      const storeError = toStoreError(error);
+      const storeError = storeErrorOf(error);
       const [only, ...more] = part;
       if (only === undefined || !(isOfOneObject(storeError) || (isTooMuch(storeError) && more.length > 0))) {
         throw storeError;

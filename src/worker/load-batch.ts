@@ -1,6 +1,6 @@
 /** Answers the ordered loads of a batch, after everything before them is committed. */
 import type { ReadSession } from '../store/store.ts';
-import { StoreError, toStoreError } from '../store/store-error.ts';
+import { StoreError, storeErrorOf } from '../store/store-error.ts';
 import { expired, isExpired, loadAnswer, type ObjectReader, refusedRead } from './load-answers.ts';
 import { reject, type WorkEntry, type WorkFrame } from './work-frame.ts';
 import type { WriteRetry } from './write-retry.ts';
@@ -59,7 +59,7 @@ export async function loadBatch(
       await reader.read(session, wanted, (index, result) => answer(asked[index], result), handOver);
       retry.succeeded();
     } catch (error) {
-      await retry.failed(toStoreError(error));
+      await retry.failed(storeErrorOf(error));
     }
     left = left.filter((work) => work.line === undefined);
   }

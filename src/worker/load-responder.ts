@@ -9,7 +9,7 @@ import { ContractError } from '../contract/errors.ts';
 import { decodeFrame } from '../contract/frame.ts';
 import type { ReplyItem } from '../contract/reply.ts';
 import type { ReadSession } from '../store/store.ts';
-import { StoreError, toStoreError } from '../store/store-error.ts';
+import { StoreError, storeErrorOf } from '../store/store-error.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import {
   expired,
@@ -163,7 +163,7 @@ export class LoadResponder {
         await this.#read(open, session, reader, settleAnswered);
         onStoreSuccess();
       } catch (error) {
-        const storeError = toStoreError(error);
+        const storeError = storeErrorOf(error);
         onStoreError(storeError);
         await pause(backoffMs(retry, retryDelayMsMin, retryDelayMsMax), signal);
         if (signal.aborted) throw new StoppedError('the worker was stopped before the loads could be read');
@@ -258,7 +258,7 @@ export class LoadResponder {
 /** @throws what may pass, and then be tried again from where it was. */
 function refuseList(entry: RequestEntry, error: unknown): void {
   if (error instanceof StoppedError) throw error;
-  const storeError = toStoreError(error);
+  const storeError = storeErrorOf(error);
   // Cancelled by statement_timeout: it would be again.
   if (storeError.sqlstate === QUERY_CANCELED) reject(entry, { error: expired() });
   else if (isOfOneObject(storeError)) reject(entry, { error: unreadable(storeError), storeError });

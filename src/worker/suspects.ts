@@ -25,7 +25,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { ContractError } from '../contract/errors.ts';
-import { toStoreError } from '../store/store-error.ts';
+import { storeErrorOf } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { frameLetterId } from './dead-letter.ts';
 import type { Beginning, SuspectNotes } from './suspect-notes.ts';
@@ -59,7 +59,7 @@ export async function beginSuspect(
     retry.succeeded();
   } catch (error) {
     notes.withdraw(beginning);
-    await retry.failed(toStoreError(error));
+    await retry.failed(storeErrorOf(error));
     return undefined;
   }
   if (deaths < SUSPECT_DEATHS_MAX) {
