@@ -92,9 +92,11 @@ interface Subject {
   readonly broker: PlayedBroker;
   readonly dispatcher: Dispatcher;
   readonly builder: CommandBuilder;
+  /** Of commands that go to another exchange. */
+  readonly elsewhere: CommandBuilder;
   /** Of each save by number: what became of it. */
   readonly outcomes: Map<number, string>;
-  readonly save: (id: string, n: number, wants?: Wants) => void;
+  readonly save: (id: string, n: number, wants?: Wants, by?: CommandBuilder) => void;
   /** A worker answers every frame that it was given and that somebody waits for. */
   readonly answer: () => void;
 }
@@ -113,22 +115,25 @@ function subject(options: object): Subject {
     onRefusal: () => undefined,
   });
   const sender: FrameSender = dispatcher.addSender({ exchange: 'x', routingKey: '1.0', ordered: true });
-  const builder = new CommandBuilder({
-    clock: new VersionClock(),
-    claims: new ClaimedEpochs(1),
-    documentBytesMax: resolved.documentBytesMax,
-    schemas: new Map(),
-    partitions: [sender],
-    loads: sender,
-  });
+  const builderFor = (through: FrameSender): CommandBuilder =>
+    new CommandBuilder({
+      clock: new VersionClock(),
+      claims: new ClaimedEpochs(1),
+      documentBytesMax: resolved.documentBytesMax,
+      schemas: new Map(),
+      partitions: [through],
+      loads: through,
+    });
+  const builder = builderFor(sender);
+  const elsewhere = builderFor(dispatcher.addSender({ exchange: 'y', routingKey: '1.0', ordered: true }));
   const outcomes = new Map<number, string>();
   const note = (n: number, outcome: string): void => {
     if (outcomes.has(n)) throw new Error(`save ${n} was settled twice`);
     outcomes.set(n, outcome);
   };
-  const save = (id: string, n: number, wants: Wants = 'confirm'): void => {
+  const save = (id: string, n: number, wants: Wants = 'confirm', by = builder): void => {
     void callForOne<WriteResult>((call) => {
-      const command = builder.save({ id, type: 'T', document: { n } }, wants, call, 0);
+      const command = by.save({ id, type: 'T', document: { n } }, wants, call, 0);
       dispatcher.submit([command], { onFull: 'wait', signal: undefined, timeoutMs: undefined });
     }).then(
       ({ outcome }) => note(n, outcome),
@@ -154,7 +159,7 @@ function subject(options: object): Subject {
       }
     }
   };
-  return { broker, dispatcher, builder, outcomes, save, answer };
+  return { broker, dispatcher, builder, elsewhere, outcomes, save, answer };
 }
 
 /** Lets everything happen that needs no broker: turns of the event loop, and the pause after a refusal of 1 ms. */
@@ -402,6 +407,33 @@ describe('a channel that the broker closed for what was sent', () => {
     await breakOver(0);
     expect(outcomes.get(4)).toBe('UNAVAILABLE');
     expect(dispatcher.admission.sending.items).toBe(0);
+  });
+
+  test('without right to one of two exchanges, nobody knows which, fails for certain nothing', async () => {
+    const { broker, dispatcher, elsewhere, outcomes, save } = subject({ frameCommandsMax: 1 });
+    save('a', 1);
+    save('b', 2, 'confirm', elsewhere);
+    await settleDown();
+    // The first was taken, which is not heard; it was the second that was refused.
+    broker.break(1);
+    dispatcher.notePublisherLost(new BrokerError('BROKER_REFUSED', 'closed', { replyCode: 403 }));
+    await settleDown();
+    expect([...outcomes.values()]).toStrictEqual(['UNAVAILABLE', 'UNAVAILABLE']);
+  });
+
+  test('is not unroutable for certain, where its own exchange took something, whatever others did', async () => {
+    const { broker, dispatcher, elsewhere, outcomes, save } = subject({ frameCommandsMax: 1 });
+    save('b', 1, 'confirm', elsewhere);
+    await settleDown();
+    broker.decide('confirmed');
+    save('a', 2);
+    save('c', 3, 'confirm', elsewhere);
+    await settleDown();
+    broker.break(0);
+    dispatcher.notePublisherLost(new BrokerError('BROKER_TOPOLOGY', 'closed', { replyCode: 404 }));
+    await settleDown();
+    expect(outcomes.get(2)).toBe('UNROUTABLE');
+    expect(outcomes.get(3)).toBe('UNAVAILABLE');
   });
 
   test('after a loss, keeps the message id of what is sent again', async () => {
