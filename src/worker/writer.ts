@@ -142,9 +142,9 @@ async function runSuspect(
 
 /** Never rejects. */
 async function settleSuspect(frame: WorkFrame, beginning: Beginning, context: WriterContext): Promise<void> {
-  const { notes, settle, onBug, onFrameDone } = context;
+  const { notes, onBug, onFrameDone } = context;
   try {
-    await settleFrame(frame, settle);
+    await settleFrame(frame, context.settle);
     await notes.end(beginning);
   } catch (error) {
     if (error instanceof StoppedError) {

@@ -17,6 +17,9 @@ const absent = (id: string, version: number, epoch: number) => ({
   document: undefined,
 });
 
+const read = (version: number) => [version, undefined, true];
+const left = (version: number) => [version, 'room', false];
+
 describe('a load', () => {
   it('reads no more documents at once than is allowed as they are rendered, but at least one', async () => {
     const { session, sql } = await openStore(scratch);
@@ -35,11 +38,9 @@ describe('a load', () => {
       [5, undefined, false],
       [0, undefined, false],
     ];
-    const found = (n: number) => [n, undefined, true];
-    const left = (n: number) => [n, 'room', false];
-    expect(await lacks(250_000)).toEqual([found(1), found(2), nothing, left(3), left(4), o5]);
-    expect(await lacks(1)).toEqual([found(1), left(2), nothing, left(3), left(4), o5]);
-    expect(await lacks(1_000_000)).toEqual([found(1), found(2), nothing, found(3), found(4), o5]);
+    expect(await lacks(250_000)).toEqual([read(1), read(2), nothing, left(3), left(4), o5]);
+    expect(await lacks(1)).toEqual([read(1), left(2), nothing, left(3), left(4), o5]);
+    expect(await lacks(1_000_000)).toEqual([read(1), read(2), nothing, read(3), read(4), o5]);
   });
 
   it('leaves out what is rendered larger than a document may be, beside others', async () => {
