@@ -174,7 +174,8 @@ function toDelivery(message: ConsumeMessage, acks: ChannelAcks): Delivery {
     timestamp: typeof properties.timestamp === 'number' ? properties.timestamp : undefined,
     headers: properties.headers ?? {},
     redelivered: fields.redelivered,
-    returns: returnsOf(properties.headers?.['x-delivery-count']),
+    // The header of a first delivery is the publisher's own.
+    returns: fields.redelivered ? returnsOf(properties.headers?.['x-delivery-count']) : 0,
     receivedAt: performance.now(),
     live: () => acks.live,
     settle: () => acks.settle(fields.deliveryTag),

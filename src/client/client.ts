@@ -243,6 +243,7 @@ export class HoldfastClient extends EventEmitter<ClientEvents> {
    */
   release(id: string): boolean {
     this.#clock.forget(id);
+    this.#dispatcher.highest.forget(id);
     return this.#claims.forget(id);
   }
 

@@ -2,7 +2,6 @@
 import type { ReplyItem, ReplyLine } from '../contract/reply.ts';
 import { ClientError, OutcomeError } from './client-error.ts';
 import { codeOf, MESSAGES } from './failure.ts';
-import type { IssuedVersions } from './issued-versions.ts';
 import type { Outgoing } from './outgoing.ts';
 import { type CommandResult, FoundObject, type LoadResult, type WriteResult } from './results.ts';
 
@@ -12,12 +11,16 @@ export interface CommandAnswer {
   readonly error?: OutcomeError | ClientError;
 }
 
-/** The answer to a command of which it is known which line is its own. */
+/**
+ * The answer to a command of which it is known which line is its own.
+ *
+ * @param isOwn whether a version was issued by this client.
+ */
 export function answerOf(
   command: Outgoing,
   item: ReplyItem,
   resent: boolean,
-  issued: Pick<IssuedVersions, 'has'>,
+  isOwn: (id: string, version: number) => boolean,
 ): CommandAnswer {
   const { line } = item;
   if (line.id !== undefined && line.id !== command.id) return { error: unreadable(command) };
@@ -31,8 +34,8 @@ export function answerOf(
       return command.isWrite ? { result: written(command, line, 'applied') } : { error: unreadable(command) };
     case 'superseded':
       if (!command.isWrite) return { error: unreadable(command) };
-      if (line.version !== undefined && !issued.has(command.id, line.version)) {
-        return { error: outcomeError(command, line, 'conflict') };
+      if (line.version !== undefined && !isOwn(command.id, line.version)) {
+        return { error: overtakenError(command, line, resent) };
       }
       return { result: written(command, line, 'superseded') };
     case 'found':
@@ -91,9 +94,13 @@ function refusalOf(
  * overtaken since: then nobody can say whether it was applied.
  */
 function conflictError(command: Outgoing, line: ReplyLine, resent: boolean): OutcomeError | ClientError {
-  if (command.ifVersion === undefined || (!resent && line.redelivered !== true)) {
-    return outcomeError(command, line, 'conflict');
-  }
+  if (command.ifVersion === undefined) return outcomeError(command, line, 'conflict');
+  return overtakenError(command, line, resent);
+}
+
+/** Any write that was delivered more than once may have been applied before a stranger's write overtook it. */
+function overtakenError(command: Outgoing, line: ReplyLine, resent: boolean): OutcomeError | ClientError {
+  if (!resent && line.redelivered !== true) return outcomeError(command, line, 'conflict');
   return new ClientError(
     'UNAVAILABLE',
     'the write was delivered more than once, and may have been applied the first time; load the object',

@@ -58,8 +58,8 @@ export class Dispatcher {
   /** Commands that are not settled. */
   #open = 0;
   #onIdle: (() => void) | undefined;
-  /** Whether the exchange has taken something on the present channel, so that it was there. */
-  #exchangeTakes = false;
+  /** The exchanges that have taken something on the present channel, so that they were there and we had the right. */
+  #taking = new Set<string>();
   #accepting = true;
   #ended = false;
 
@@ -88,11 +88,11 @@ export class Dispatcher {
         if (frame.wantsAnswers && !frame.answered) this.#awaited.add(frame);
       },
       onConfirmed: (frame) => {
-        if (route.exchange !== '') this.#exchangeTakes = true;
+        this.#taking.add(route.exchange);
         this.#confirm(frame);
       },
       onReturned: (frame) => {
-        if (route.exchange !== '') this.#exchangeTakes = true;
+        this.#taking.add(route.exchange);
         this.#failFrame(frame, (command) => unroutable(command));
       },
       onRefused: (isFirst) => {
@@ -144,7 +144,7 @@ export class Dispatcher {
   }
 
   fail(command: Outgoing, error: unknown): void {
-    if (!this.#settle(command)) return;
+    if (!this.#settle(command, wasSent(command) && error instanceof ClientError)) return;
     this.#events.onError(error);
     command.call.fail(command.index, error);
   }
@@ -152,6 +152,11 @@ export class Dispatcher {
   /** The frame that a reply is for, if somebody waits for it, or gave up waiting not long ago. */
   awaitedFrame(messageId: string): OutgoingFrame | undefined {
     return this.#awaited.get(messageId);
+  }
+
+  /** Whether a version that superseded an awaited write of the object was issued by this client. */
+  isOwn(id: string, version: number): boolean {
+    return this.issued.has(id, version) || this.highest.isHighest(id, version);
   }
 
   /** The reply to a frame came; its commands are about to be settled by it. */
@@ -199,11 +204,11 @@ export class Dispatcher {
   notePublisherLost(error: BrokerError): void {
     // By then every frame that was on its way is back with its sender, and every confirm that came is heard.
     setImmediate(() => {
-      const exchangeTook = this.#exchangeTakes;
-      this.#exchangeTakes = false;
-      if (error.replyCode === NOT_FOUND) this.#failUnroutable(error, exchangeTook);
+      const took = this.#taking;
+      this.#taking = new Set();
+      if (error.replyCode === NOT_FOUND) this.#failUnroutable(error, took);
       if (error.replyCode === PRECONDITION_FAILED) this.#failLargest(error);
-      if (error.replyCode === ACCESS_REFUSED) this.#failRefused(error, exchangeTook);
+      if (error.replyCode === ACCESS_REFUSED) this.#failRefused(error, took);
     });
   }
 
@@ -286,20 +291,25 @@ export class Dispatcher {
   }
 
   /** All that was on its way through the exchange that is missing. */
-  #failUnroutable(cause: BrokerError, exchangeTook: boolean): void {
+  #failUnroutable(cause: BrokerError, took: ReadonlySet<string>): void {
     for (const sender of this.#senders) {
       if (sender.route.exchange === '') continue;
       for (const frame of sender.takeToResend()) {
-        const reached = mayHaveReached(frame, exchangeTook);
+        const reached = mayHaveReached(frame, took.has(sender.route.exchange));
         this.#failFrame(frame, (command) => unroutable(command, reached, cause));
       }
     }
   }
 
-  /** The broker does not say which frame it had no right for; to send any again would repeat that for ever. */
-  #failRefused(cause: BrokerError, exchangeTook: boolean): void {
-    for (const frame of this.#senders.flatMap((sender) => sender.takeToResend())) {
-      const reached = mayHaveReached(frame, exchangeTook);
+  /**
+   * The broker does not say which frame it had no right for; to send any again would repeat that for ever. Where frames
+   * went to two exchanges, those to the one that takes them may have reached it.
+   */
+  #failRefused(cause: BrokerError, took: ReadonlySet<string>): void {
+    const frames = this.#senders.flatMap((sender) => sender.takeToResend());
+    const exchanges = new Set(frames.map(({ sender }) => sender.route.exchange));
+    for (const frame of frames) {
+      const reached = mayHaveReached(frame, exchanges.size > 1 || took.has(frame.sender.route.exchange));
       this.#failFrame(frame, (command) =>
         reached && changesSomething(command)
           ? new ClientError('UNAVAILABLE', `it may have been applied before: ${cause.message}`, {
@@ -327,14 +337,15 @@ export class Dispatcher {
     }
   }
 
-  #settle(command: Outgoing): boolean {
+  /** @param uncertain it may have been applied, or yet be. */
+  #settle(command: Outgoing, uncertain = false): boolean {
     if (command.settled) return false;
     command.settled = true;
     clearTimeout(command.timer);
     if (command.signal !== undefined) this.#signals.unwatch(command.signal, command);
     const { frame } = command;
     if (command.wants === 'answer') {
-      if (command.isWrite) this.issued.forget(command.id);
+      if (command.isWrite) this.issued.forget(command.id, uncertain);
       this.admission.releaseAwaiting(command);
       if (frame !== undefined) frame.open -= 1;
     }
@@ -380,9 +391,11 @@ function changesSomething(command: Outgoing): boolean {
  * Whether a frame may have reached its queue before the broker closed the channel over what was sent. Nothing is said of
  * the last attempt, since confirms may be lost with the channel; it certainly failed if the exchange took nothing at all
  * on that channel, as where it was never declared or there never was a right.
+ *
+ * @param maybeTaken whether its exchange took something on the channel, or it is not known to be the one that refused.
  */
-function mayHaveReached(frame: OutgoingFrame, exchangeTook: boolean): boolean {
-  return frame.confirmed || frame.attempts > 1 || exchangeTook;
+function mayHaveReached(frame: OutgoingFrame, maybeTaken: boolean): boolean {
+  return frame.confirmed || frame.attempts > 1 || maybeTaken;
 }
 
 function unroutable(command: Outgoing, reached = command.frame?.uncertain, cause?: BrokerError): ClientError {

@@ -14,9 +14,12 @@ export class HighestVersions {
   #old = new Map<string, number>();
   #forgotten = 0;
   readonly #objectsMax: number;
+  readonly #nowUs: () => number;
 
-  constructor(objectsMax = OBJECTS_MAX) {
+  /** @param nowUs microseconds since 1970. */
+  constructor(objectsMax = OBJECTS_MAX, nowUs = () => Date.now() * 1_000) {
     this.#objectsMax = objectsMax;
+    this.#nowUs = nowUs;
   }
 
   /** Notes a version that is handed over. */
@@ -24,11 +27,24 @@ export class HighestVersions {
     const known = this.#young.get(id) ?? this.#old.get(id) ?? 0;
     this.#young.set(id, version > known ? version : known);
     if (this.#young.size < this.#objectsMax) return;
+    const now = this.#nowUs();
     for (const forgotten of this.#old.values()) {
-      if (forgotten > this.#forgotten) this.#forgotten = forgotten;
+      // One wild version, far ahead of the clock, would silence the reports of all other objects.
+      if (forgotten > this.#forgotten) this.#forgotten = Math.max(this.#forgotten, Math.min(forgotten, now));
     }
     this.#old = this.#young;
     this.#young = new Map();
+  }
+
+  /** The object is not written by this client any more. */
+  forget(id: string): void {
+    this.#young.delete(id);
+    this.#old.delete(id);
+  }
+
+  /** Whether it is the highest version that this client issued of the object, as far as is remembered. */
+  isHighest(id: string, version: number): boolean {
+    return version === (this.#young.get(id) ?? this.#old.get(id));
   }
 
   /** Whether the version certainly was not issued by this client. */

@@ -150,7 +150,7 @@ export class ReplyReader {
       this.#unheard(item.line, resent);
       return;
     }
-    const answer = answerOf(command, item, resent, dispatcher.issued);
+    const answer = answerOf(command, item, resent, (of, stored) => dispatcher.isOwn(of, stored));
     if (command.claimId !== undefined && (outcome === 'found' || outcome === 'absent')) {
       onClaimed(command.id, epoch);
     }

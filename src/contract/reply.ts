@@ -30,7 +30,7 @@ const ReplyLine = z.object({
   /** Any text: a newer worker may know more codes than this reader. */
   code: z.string().optional(),
   message: z.string().optional(),
-  /** On a `conflict` of a redelivered frame: the command may have been applied before, and overtaken. */
+  /** On `conflict` and `superseded` of a redelivered frame: it may have been applied before, and overtaken. */
   redelivered: z.boolean().optional(),
 });
 export type ReplyLine = {

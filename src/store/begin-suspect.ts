@@ -4,20 +4,27 @@
  * own.
  */
 import type { Queryable } from './connection.ts';
+import type { SuspectNote } from './store.ts';
 
-/** $1 uuid of the frame. One row: how often it was begun, this time included. */
+/**
+ * $1 uuid of the frame, $2 uuid of this beginning (written down twice it counts once), $3 uuid of the process, $4 its
+ * worker. One row: how many other processes began it and did not take that back.
+ */
 const BEGIN_SUSPECT = {
   name: 'holdfast-begin-suspect',
   text: `
     WITH forgotten AS (
-      DELETE FROM holdfast_suspects WHERE begun_at < now() - interval '1 day' AND frame_id <> $1)
-    INSERT INTO holdfast_suspects AS s (frame_id, begun) VALUES ($1, 1)
-    ON CONFLICT (frame_id) DO UPDATE
-      SET begun = CASE WHEN s.begun_at < now() - interval '1 day' THEN 1 ELSE s.begun + 1 END, begun_at = now()
-    RETURNING begun`,
+      DELETE FROM holdfast_suspects WHERE begun_at < now() - interval '1 day'),
+    noted AS (
+      INSERT INTO holdfast_suspects (frame_id, beginning_id, owner_id, worker) VALUES ($1, $2, $3, $4)
+      ON CONFLICT (frame_id, beginning_id) DO NOTHING)
+    SELECT count(DISTINCT owner_id)::int FROM holdfast_suspects
+    WHERE frame_id = $1 AND owner_id <> $3 AND begun_at >= now() - interval '1 day'`,
 };
 
-export async function beginSuspect(connection: Queryable, frameId: string): Promise<number> {
-  const { rows } = await connection.query<[begun: number]>(BEGIN_SUSPECT, [frameId]);
-  return rows[0]?.[0] ?? 1;
+export async function beginSuspect(connection: Queryable, note: SuspectNote): Promise<number> {
+  const { frameId, beginningId, ownerId, worker } = note;
+  const values = [frameId, beginningId, ownerId, worker];
+  const { rows } = await connection.query<[deaths: number]>(BEGIN_SUSPECT, values);
+  return rows[0]?.[0] ?? 0;
 }

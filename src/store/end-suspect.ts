@@ -1,4 +1,4 @@
-/** Writes down that a worker survived a frame: whatever became of it, nobody died of it. */
+/** Writes down that a worker survived a frame: whatever became of it, nobody dies of it any more. */
 import type { Queryable } from './connection.ts';
 
 /** $1 uuid of the frame. */

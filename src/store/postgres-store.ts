@@ -3,7 +3,8 @@ import { Connection, type ConnectionOptions } from './connection.ts';
 import type { LetterSession, LetterStore } from './letter-row.ts';
 import { PostgresLetterSession } from './letter-session.ts';
 import { ReadSession as PostgresReadSession } from './read-session.ts';
-import type { ReadSession, Store, WriteSession } from './store.ts';
+import type { ReadSession, Store, SuspectSession, WriteSession } from './store.ts';
+import { PostgresSuspectSession } from './suspect-session.ts';
 import { PostgresWriteSession } from './write-session.ts';
 
 export interface PostgresStoreOptions extends ConnectionOptions {
@@ -24,6 +25,10 @@ export class PostgresStore implements Store, LetterStore {
 
   openReadSession(): ReadSession {
     return new PostgresReadSession(() => Connection.open(this.#options));
+  }
+
+  openSuspectSession(): SuspectSession {
+    return new PostgresSuspectSession(() => Connection.open(this.#options));
   }
 
   openLetterSession(): LetterSession {

@@ -6,7 +6,7 @@ import { purgeClaims } from './purge-claims.ts';
 import { purgeLetters } from './purge-letters.ts';
 import { purgeTombstones } from './purge-tombstones.ts';
 import { checkSchema } from './schema-version.ts';
-import type { ListWanted, LoadedObject, LoadWanted, Purged, PurgedKind } from './store.ts';
+import type { ListWanted, LoadBounds, LoadedObject, LoadWanted, Purged, PurgedKind } from './store.ts';
 import { StoreError } from './store-error.ts';
 
 export class ReadSession {
@@ -19,9 +19,9 @@ export class ReadSession {
   }
 
   /** One result for each wanted, in order. @throws StoreError */
-  async load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]> {
+  async load(wanted: readonly LoadWanted[], bounds?: LoadBounds): Promise<LoadedObject[]> {
     if (wanted.length === 0) return [];
-    return await this.run((connection) => loadObjects(connection, wanted));
+    return await this.run((connection) => loadObjects(connection, wanted, bounds));
   }
 
   /** @throws StoreError */

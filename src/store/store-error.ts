@@ -76,6 +76,13 @@ const OWN_PRIMARY_KEYS = new Set([
   'holdfast_claims_pkey',
 ]);
 
+/** For what calls the store, whose every failure is a `StoreError`: anything else is a fault of ours. @throws it */
+export function storeErrorOf(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  throw error;
+}
+
+/** For what `pg` throws, and nothing else: an error of our own would pass for a lost connection. */
 export function toStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   if (error instanceof DatabaseError && error.code !== undefined) {

@@ -174,8 +174,13 @@ export interface Purged {
 
 /** Reads on a connection of its own, one call at a time. */
 export interface ReadSession {
-  /** Reads what is committed. Ids may repeat; the result has one entry for each, in order. @throws StoreError */
-  load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]>;
+  /**
+   * Reads what is committed. Ids may repeat; the result has one entry for each, in order.
+   *
+   * @param bounds on documents; none if not given.
+   * @throws StoreError
+   */
+  load(wanted: readonly LoadWanted[], bounds?: LoadBounds): Promise<LoadedObject[]>;
   /** Live objects of one type in byte order of their ids; fewer than the limit where bytes are bounded. @throws StoreError */
   list(wanted: ListWanted): Promise<LoadedObject[]>;
   /** Whether the database answers and has the schema. @throws StoreError */
@@ -195,21 +200,47 @@ export interface WriteSession extends ReadSession {
    *   error nothing was written, except that a lost connection leaves it unknown; the same request then finds out.
    */
   write(request: WriteRequest): Promise<WriteResult>;
+}
+
+/** That a process begins to work on a frame that it may die of. */
+export interface SuspectNote {
+  /** UUID. */
+  readonly frameId: string;
+  /** UUID of this beginning: noted again, it is the same. */
+  readonly beginningId: string;
+  /** UUID of the process. */
+  readonly ownerId: string;
+  /** Its name, for people. */
+  readonly worker: string;
+}
+
+/** Notes of frames that processes die of, each seen by all workers at once. */
+export interface SuspectSession {
   /**
-   * Writes down, at once and for all workers, that a frame is begun; returns how often it was within a day and never
-   * ended, this time included.
+   * Writes down that a frame is begun.
    *
-   * @param frameId UUID.
+   * @returns how many other processes began it within a day and never took that back.
    * @throws StoreError
    */
-  beginSuspect(frameId: string): Promise<number>;
-  /** Forgets that a frame was begun. @throws StoreError */
+  beginSuspect(note: SuspectNote): Promise<number>;
+  /** Takes beginnings back; safe twice. @throws StoreError */
+  withdrawSuspects(beginningIds: readonly string[]): Promise<void>;
+  /** The frame was survived: forgets who began it. @throws StoreError */
   endSuspect(frameId: string): Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface LoadWanted {
   readonly id: string;
   readonly document: boolean;
+}
+
+/** How much of documents is read at once, in bytes of jsonb's text. */
+export interface LoadBounds {
+  /** Of all together; at least one document is read that is not too large by itself. */
+  readonly bytesMax: number;
+  /** Of one. */
+  readonly documentBytesMax: number;
 }
 
 /** What a load finds. */
@@ -222,6 +253,8 @@ export interface LoadedObject {
   readonly nextRcseq: number | undefined;
   /** jsonb's text; only where it was wanted and the object is live. */
   readonly document: string | undefined;
+  /** Why it lacks a wanted document: there was no `room` for it beside the others, or its `size` is above the bound. */
+  readonly lacks?: 'room' | 'size' | undefined;
 }
 
 export interface ListWanted {
@@ -237,4 +270,5 @@ export interface ListWanted {
 export interface Store {
   openWriteSession(): WriteSession;
   openReadSession(): ReadSession;
+  openSuspectSession(): SuspectSession;
 }

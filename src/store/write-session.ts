@@ -3,12 +3,10 @@
  * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT.
  */
 import { applyChanges, type Staged } from './apply-changes.ts';
-import { beginSuspect } from './begin-suspect.ts';
 import { beginWithSlots } from './begin-with-slots.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
 import { CopyRoom } from './copy-rows.ts';
-import { endSuspect } from './end-suspect.ts';
 import { CHECK_AT_ONCE, isolateQuestions, isolateRefusedRows } from './isolate-refused-rows.ts';
 import { lockSlots } from './lock-slots.ts';
 import { readClaims } from './read-claims.ts';
@@ -20,14 +18,13 @@ import {
   type Decision,
   type ObjectRow,
   type RefusedRow,
-  RowsRefusedError,
   type Snapshot,
   type WriteDecision,
   type WriteRequest,
   type WriteResult,
   type WriteSession,
 } from './store.ts';
-import { StoreError, toStoreError } from './store-error.ts';
+import { StoreError } from './store-error.ts';
 import { CREATE_TRIALS } from './try-rows.ts';
 
 const BEGIN = { text: 'BEGIN' };
@@ -50,14 +47,6 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     return await this.run((connection) => this.#write(connection, request));
   }
 
-  async beginSuspect(frameId: string): Promise<number> {
-    return await this.run((connection) => beginSuspect(connection, frameId));
-  }
-
-  async endSuspect(frameId: string): Promise<void> {
-    await this.run((connection) => endSuspect(connection, frameId));
-  }
-
   async #write(connection: Connection, request: WriteRequest): Promise<WriteResult> {
     const byCopy = !request.isolate && request.candidates.length >= this.#copyRowsMin;
     if (byCopy && !this.#staging.has(connection)) {
@@ -78,7 +67,7 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
       return { heldSlots, path: byCopy ? 'copy' : 'rows', ...written };
     } catch (error) {
       await rollBack(connection);
-      throw error instanceof RowsRefusedError ? error : toStoreError(error);
+      throw error;
     }
   }
 

@@ -120,12 +120,8 @@ export class Backlog {
     return forgotten;
   }
 
-  /**
-   * A batch has come to wait for something, for however long: others need not wait for it. Without one, the suspect that
-   * is under way, if there is one.
-   */
-  stalled(batch: Batch | undefined = this.#alone): void {
-    if (batch === undefined) return;
+  /** A batch has come to wait for something, for however long: others need not wait for it. */
+  stalled(batch: Batch): void {
     this.#end(batch);
     this.#schedule();
   }

@@ -1,12 +1,12 @@
 /**
- * Reads objects for loads, many at a time, and makes their answers. What is read at once is bounded by what the last
- * documents weighed; a read that fails for what is stored is halved down to the one object that cannot be read.
+ * Reads objects for loads, many at a time, and makes their answers. What is read at once is bounded by the statement
+ * itself; a read that fails for what is stored is halved down to the one object that cannot be read.
  */
 import { ContractError } from '../contract/errors.ts';
 import { DOCUMENT_BYTES_MAX } from '../contract/limits.ts';
 import type { ReplyItem } from '../contract/reply.ts';
 import type { LoadedObject, LoadWanted, ReadSession } from '../store/store.ts';
-import { StoreError, toStoreError } from '../store/store-error.ts';
+import { StoreError, storeErrorOf } from '../store/store-error.ts';
 
 /** Most objects read by one statement. */
 const READ_OBJECTS_MAX = 1_000;
@@ -17,64 +17,121 @@ const MEAN_WEIGHT = 0.25;
 export type ReadResult = LoadedObject | StoreError;
 
 export class ObjectReader {
-  readonly #replyBytesMax: number;
+  readonly bytesMax: number;
   /** Bytes of the documents read lately, per object; starts at the largest that is common. */
   #meanBytes = 16_384;
 
-  constructor(replyBytesMax: number) {
-    this.#replyBytesMax = replyBytesMax;
+  /** @param bytesMax most bytes of documents read by one statement, as PostgreSQL renders them; one may be larger. */
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
   }
 
   /**
-   * Reads all wanted objects, a bounded number at a time, and hands each part over as it comes.
+   * Reads all wanted objects, a bounded number at a time and each id once at a time, and hands over what comes.
    *
+   * The mean only saves the database work: what it renders beyond the bound is thrown away. The bound is held in SQL.
+   *
+   * @param beforeNext awaited before each statement but the first: room may have to be made for what it reads.
    * @throws StoreError of any class but `row`, if the database cannot be read; parts handed over stay valid.
    */
   async read(
     session: ReadSession,
     wanted: readonly LoadWanted[],
     onRead: (index: number, result: ReadResult) => void,
+    beforeNext: () => Promise<void> = async () => {},
   ): Promise<void> {
-    let at = 0;
-    while (at < wanted.length) {
-      const count = Math.max(
-        1,
-        Math.min(READ_OBJECTS_MAX, Math.floor(this.#replyBytesMax / this.#meanBytes)),
-      );
-      const first = at;
-      const part = wanted.slice(first, first + count);
-      await this.#readPart(session, part, (index, result) => onRead(first + index, result));
-      at += part.length;
+    let left = askersOf(wanted);
+    for (let first = true; left.length > 0; first = false) {
+      if (!first) await beforeNext();
+      const count = Math.max(1, Math.min(READ_OBJECTS_MAX, Math.floor(this.bytesMax / this.#meanBytes)));
+      const part = left.slice(0, count);
+      const answer = (asked: Asked, result: ReadResult): void => {
+        for (const index of asked.indices) onRead(index, resultFor(wanted[index], result));
+      };
+      const unread = await this.#readPart(session, part, answer, beforeNext);
+      left = [...unread, ...left.slice(count)];
     }
   }
 
+  /** Returns those for which there was no room. */
   async #readPart(
     session: ReadSession,
-    part: readonly LoadWanted[],
-    onRead: (index: number, result: ReadResult) => void,
-  ): Promise<void> {
+    part: readonly Asked[],
+    onRead: (asked: Asked, result: ReadResult) => void,
+    beforeNext: () => Promise<void>,
+  ): Promise<Asked[]> {
     let objects: LoadedObject[];
     try {
-      objects = await session.load(part);
+      objects = await session.load(part, {
+        bytesMax: this.bytesMax,
+        documentBytesMax: REPLY_DOCUMENT_BYTES_MAX,
+      });
     } catch (error) {
-      const storeError = toStoreError(error);
-      if (!isOfOneObject(storeError)) throw storeError;
-      if (part.length === 1) {
-        onRead(0, storeError);
-        return;
+      const storeError = storeErrorOf(error);
+      const [only, ...more] = part;
+      if (only === undefined || !(isOfOneObject(storeError) || (isTooMuch(storeError) && more.length > 0))) {
+        throw storeError;
+      }
+      if (more.length === 0) {
+        onRead(only, storeError);
+        return [];
       }
       const middle = Math.ceil(part.length / 2);
-      await this.#readPart(session, part.slice(0, middle), onRead);
-      await this.#readPart(session, part.slice(middle), (index, result) => onRead(middle + index, result));
-      return;
+      const unread = await this.#readPart(session, part.slice(0, middle), onRead, beforeNext);
+      await beforeNext();
+      return [...unread, ...(await this.#readPart(session, part.slice(middle), onRead, beforeNext))];
     }
     let bytes = 0;
+    let read = 0;
+    const unread: Asked[] = [];
     for (const [index, object] of objects.entries()) {
+      const asked = part[index];
+      if (asked === undefined) continue;
+      if (object.lacks === 'room') {
+        unread.push(asked);
+        continue;
+      }
       bytes += object.document?.length ?? 0;
-      onRead(index, object);
+      read += 1;
+      onRead(asked, object);
     }
-    this.#meanBytes += MEAN_WEIGHT * (Math.max(1, bytes / objects.length) - this.#meanBytes);
+    const mean = Math.max(1, bytes / Math.max(1, read));
+    // What was thrown away was rendered for nothing: once is enough.
+    const weight = unread.length > 0 ? 1 : MEAN_WEIGHT;
+    this.#meanBytes += weight * (mean - this.#meanBytes);
+    return unread;
   }
+}
+
+/** One id, and who asks for it. */
+interface Asked extends LoadWanted {
+  document: boolean;
+  readonly indices: number[];
+}
+
+function askersOf(wanted: readonly LoadWanted[]): Asked[] {
+  const byId = new Map<string, Asked>();
+  for (const [index, { id, document }] of wanted.entries()) {
+    const asked = byId.get(id);
+    if (asked === undefined) {
+      byId.set(id, { id, document, indices: [index] });
+    } else {
+      asked.indices.push(index);
+      asked.document ||= document;
+    }
+  }
+  return [...byId.values()];
+}
+
+/** To one who did not ask for the document it is the same as if nobody had. */
+function resultFor(wanted: LoadWanted | undefined, result: ReadResult): ReadResult {
+  if (wanted?.document === true || result instanceof StoreError) return result;
+  return { ...result, document: undefined, lacks: undefined };
+}
+
+/** Cancelled by statement_timeout: fewer may be read in time. */
+function isTooMuch({ sqlstate }: StoreError): boolean {
+  return sqlstate === '57014';
 }
 
 /** Whether a read failed for what is stored: a value too large to render, or a damaged row; data_corrupted and index_corrupted are the only such of class XX. */
@@ -100,7 +157,7 @@ export function refusedRead(
   result: ReadResult,
 ): { error: ContractError; storeError?: StoreError } | undefined {
   if (result instanceof StoreError) return { error: unreadable(result), storeError: result };
-  if (Buffer.byteLength(result.document ?? '') <= REPLY_DOCUMENT_BYTES_MAX) return undefined;
+  if (result.lacks !== 'size') return undefined;
   return {
     error: new ContractError('UNSTORABLE', 'the object as PostgreSQL renders it is too large for a message'),
   };

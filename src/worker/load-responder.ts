@@ -9,7 +9,7 @@ import { ContractError } from '../contract/errors.ts';
 import { decodeFrame } from '../contract/frame.ts';
 import type { ReplyItem } from '../contract/reply.ts';
 import type { ReadSession } from '../store/store.ts';
-import { StoreError, toStoreError } from '../store/store-error.ts';
+import { StoreError, storeErrorOf } from '../store/store-error.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import {
   expired,
@@ -17,6 +17,7 @@ import {
   isOfOneObject,
   loadAnswer,
   type ObjectReader,
+  type ReadResult,
   refusedRead,
   unreadable,
 } from './load-answers.ts';
@@ -148,35 +149,48 @@ export class LoadResponder {
 
   async #answer(requests: readonly Request[], session: ReadSession, reader: ObjectReader): Promise<void> {
     const { retryDelayMsMin, retryDelayMsMax, signal, onStoreError, onStoreSuccess, settle } = this.#options;
+    let waiting = requests;
+    // Not all documents are in memory at once: what has all its answers is settled before more is read.
+    const settleAnswered = async (): Promise<void> => {
+      const answered = waiting.filter(isAnswered);
+      waiting = waiting.filter((request) => !isAnswered(request));
+      await Promise.all(answered.map((request) => settleRequest(request, settle)));
+    };
     for (let retry = 0; ; retry += 1) {
-      const open = openEntries(requests);
+      const open = openEntries(waiting);
       if (open.length === 0) break;
       try {
-        await this.#read(open, session, reader);
+        await this.#read(open, session, reader, settleAnswered);
         onStoreSuccess();
       } catch (error) {
-        const storeError = toStoreError(error);
+        const storeError = storeErrorOf(error);
         onStoreError(storeError);
         await pause(backoffMs(retry, retryDelayMsMin, retryDelayMsMax), signal);
         if (signal.aborted) throw new StoppedError('the worker was stopped before the loads could be read');
       }
     }
-    await Promise.all(requests.map((request) => settleFrame(request, settle)));
+    await Promise.all(waiting.map((request) => settleRequest(request, settle)));
   }
 
-  async #read(open: readonly OpenEntry[], session: ReadSession, reader: ObjectReader): Promise<void> {
+  async #read(
+    open: readonly OpenEntry[],
+    session: ReadSession,
+    reader: ObjectReader,
+    settleAnswered: () => Promise<void>,
+  ): Promise<void> {
     const { metrics } = this.#options;
     const loads = open.filter((item): item is OpenEntry<LoadCommand> => item.command.action === 'load');
     const lists = open.filter((item): item is OpenEntry<ListCommand> => item.command.action === 'list');
     const startedAt = performance.now();
     const wanted = loads.map(({ command: { id, document } }) => ({ id, document }));
-    await reader.read(session, wanted, (index, result) => {
+    const answer = (index: number, result: ReadResult): void => {
       const entry = loads[index]?.entry;
       if (entry === undefined) return;
       const rejection = refusedRead(result);
       if (rejection !== undefined) reject(entry, rejection);
       else if (!(result instanceof StoreError)) Object.assign(entry, loadAnswer(result));
-    });
+    };
+    await reader.read(session, wanted, answer, settleAnswered);
     if (loads.length > 0) metrics.loadDuration.committed.observe((performance.now() - startedAt) / 1_000);
     for (const { entry, command, delivery } of lists) {
       const listedAt = performance.now();
@@ -244,7 +258,7 @@ export class LoadResponder {
 /** @throws what may pass, and then be tried again from where it was. */
 function refuseList(entry: RequestEntry, error: unknown): void {
   if (error instanceof StoppedError) throw error;
-  const storeError = toStoreError(error);
+  const storeError = storeErrorOf(error);
   // Cancelled by statement_timeout: it would be again.
   if (storeError.sqlstate === QUERY_CANCELED) reject(entry, { error: expired() });
   else if (isOfOneObject(storeError)) reject(entry, { error: unreadable(storeError), storeError });
@@ -255,6 +269,15 @@ const QUERY_CANCELED = '57014';
 
 function isList({ entries }: Request): boolean {
   return entries[0]?.entry.command?.action === 'list';
+}
+
+function isAnswered({ entries }: Request): boolean {
+  return entries.every(({ line, listed }) => line !== undefined || listed !== undefined);
+}
+
+async function settleRequest(request: Request, settle: SettleContext): Promise<void> {
+  await settleFrame(request, settle);
+  for (const entry of request.entries) entry.document = undefined;
 }
 
 interface OpenEntry<Command = LoadCommand | ListCommand> {

@@ -61,6 +61,8 @@ export async function settleFrame(frame: AnsweredFrame, context: SettleContext):
     // Before anybody hears of them, so that who has an answer finds it counted.
     countOutcomes(frame.entries, context.metrics);
     const heard = await replies.send(delivery, items, { partsBefore });
+    // It has returned to its queue, and is answered when it comes again.
+    if (!heard && !delivery.live()) return;
     // Nothing that was confirmed disappears unheard: a refusal that nobody hears becomes a letter.
     if (!heard && !(await letters.publish(refusals, delivery.live))) return;
   } else {

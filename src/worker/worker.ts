@@ -28,6 +28,7 @@ import { ReplySender } from './reply-sender.ts';
 import { Retention } from './retention.ts';
 import type { SettleContext } from './settle-frame.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { SuspectNotes } from './suspect-notes.ts';
 import { VersionAhead } from './version-ahead.ts';
 import { StoppedError, WriteRetry } from './write-retry.ts';
 import { runWriter } from './writer.ts';
@@ -74,6 +75,7 @@ export class Worker {
   #storeFailed = false;
   readonly #responder: LoadResponder;
   readonly #settle: SettleContext;
+  readonly #notes: SuspectNotes;
   readonly #mover: LetterMover;
   readonly #retention: Retention;
   #writers: Promise<unknown> = Promise.resolve();
@@ -97,6 +99,11 @@ export class Worker {
     this.#decoding = { documentBytesMax: options.documentBytesMax, schemas: new Map() };
     this.#backlog = new Backlog({ ...options, decoding: this.#decoding });
     this.#settle = this.#settleContext();
+    this.#notes = new SuspectNotes({
+      ...options,
+      workerName: this.name,
+      openSession: () => this.#store.openSuspectSession(),
+    });
     this.#responder = new LoadResponder({
       ...options,
       openSession: () => this.#store.openReadSession(),
@@ -212,6 +219,7 @@ export class Worker {
       return runWriter({
         backlog: this.#backlog,
         session,
+        notes: this.#notes,
         streak,
         caution: new Caution(),
         versionAhead,
@@ -254,7 +262,7 @@ export class Worker {
         },
         finishWork: async () => {
           await Promise.all([
-            this.#writers,
+            this.#writers.then(() => this.#notes.close()),
             this.#responder.end(),
             this.#mover.end(),
             this.#retention.stop(),
@@ -318,7 +326,6 @@ export class Worker {
         signal: this.#abandoning.signal,
         onBlocked: (reason) => {
           this.#logger.error({ reason }, 'dead letters are held up');
-          this.#backlog.stalled();
           this.health.fail('broker', reason);
         },
         onUnblocked: () => this.#reportBroker(),

@@ -12,7 +12,7 @@ import {
   type WriteRequest,
   type WriteSession,
 } from '../store/store.ts';
-import { isGuardMiss, StoreError, toStoreError } from '../store/store-error.ts';
+import { isGuardMiss, StoreError, storeErrorOf } from '../store/store-error.ts';
 import { type BatchCommand, isClaim, isSave, type Verdict } from './batch-command.ts';
 import type { Caution } from './caution.ts';
 import { type BatchDecision, decideBatch } from './decide.ts';
@@ -144,7 +144,7 @@ class BatchWriting {
           }
           continue;
         }
-        const storeError = toStoreError(error);
+        const storeError = storeErrorOf(error);
         if (storeError.connectionLost) for (const frame of this.#frames) frame.ambiguous = true;
         if (storeError.failure === 'contended') {
           if (isolate || !this.#isSwallowed(storeError)) throw storeError;
@@ -260,7 +260,8 @@ function answerWrite(item: BatchCommand, work: WorkEntry, verdict: Verdict, rede
     case 'conflict': {
       const { outcome, version, epoch } = verdict;
       const line: ReplyLine = { id, outcome, version, epoch };
-      work.line = outcome === 'conflict' && redelivered ? { ...line, redelivered } : line;
+      const isOvertaken = outcome === 'conflict' || outcome === 'superseded';
+      work.line = isOvertaken && redelivered ? { ...line, redelivered } : line;
       return;
     }
     default:

@@ -9,11 +9,13 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backlog, Batch } from './backlog.ts';
 import type { Caution } from './caution.ts';
+import { HeldDocuments } from './held-documents.ts';
 import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
 import { type SettleContext, settleFrame } from './settle-frame.ts';
-import { beginSuspect, endSuspect } from './suspects.ts';
+import type { Beginning, SuspectNotes } from './suspect-notes.ts';
+import { beginSuspect } from './suspects.ts';
 import type { VersionAhead } from './version-ahead.ts';
 import type { Decoding, WorkFrame } from './work-frame.ts';
 import { writeBatch } from './write-batch.ts';
@@ -25,10 +27,19 @@ import { StoppedError, type WriteRetry } from './write-retry.ts';
  */
 const SET_ASIDE_MS = 100;
 
+/**
+ * How long others wait for the letters, reply and ack of a suspect. A broker that is not held up takes milliseconds; one
+ * that is may take hours.
+ */
+const SETTLE_ALONE_MS = 200;
+
+const NOTHING: ReadonlySet<WorkFrame> = new Set();
+
 export interface WriterContext {
   readonly backlog: Backlog;
   readonly session: WriteSession;
   readonly retry: WriteRetry;
+  readonly notes: SuspectNotes;
   readonly streak: RefusalStreak;
   readonly caution: Caution;
   readonly versionAhead: VersionAhead;
@@ -46,23 +57,33 @@ export interface WriterContext {
 /** Runs until the backlog has ended or the worker was stopped, and everything taken is settled or given up. */
 export async function runWriter(context: WriterContext): Promise<void> {
   const settling = new Set<Promise<void>>();
+  const held = new HeldDocuments(context.reader.bytesMax);
   for (;;) {
     const batch = await context.backlog.take();
     if (batch === undefined) break;
     context.retry.begin(() => context.backlog.stalled(batch));
     try {
       if (batch.suspect !== undefined) {
-        await runSuspect(batch, batch.suspect, context);
+        await runSuspect(batch, batch.suspect, context, settling);
         continue;
       }
-      const setAside = await runBatch(batch, context);
+      const begun = new Set<WorkFrame>();
+      const beginSettling = (frames: readonly WorkFrame[]): void => {
+        for (const frame of frames) {
+          begun.add(frame);
+          const settled = settle(frame, context).finally(() => settling.delete(settled));
+          settling.add(settled);
+          held.hold(frame, settled);
+        }
+      };
+      const setAside = await runBatch(batch, context, async (answered) => {
+        beginSettling(answered);
+        await held.room();
+      });
       // The next batch of these partitions may begin: what follows touches the database no more.
       release(batch, setAside, context);
-      for (const frame of batch.frames) {
-        if (setAside.has(frame)) continue;
-        const settled = settle(frame, context).finally(() => settling.delete(settled));
-        settling.add(settled);
-      }
+      beginSettling(batch.frames.filter((frame) => !setAside.has(frame) && !begun.has(frame)));
+      await held.room();
     } catch (error) {
       context.backlog.stalled(batch);
       for (const frame of batch.frames) context.onFrameDone(frame);
@@ -76,13 +97,64 @@ export async function runWriter(context: WriterContext): Promise<void> {
   await context.session.close();
 }
 
-/** Works on a suspect: whoever dies meanwhile, dies of this frame. */
-async function runSuspect(batch: Batch, frame: WorkFrame, context: WriterContext): Promise<void> {
-  await beginSuspect(frame, context);
-  const setAside = await runBatch(batch, context);
-  if (!setAside.has(frame)) await settle(frame, context);
-  await endSuspect(frame, context);
-  release(batch, setAside, context);
+/**
+ * Works on a suspect: whoever dies meanwhile, dies of this frame. The next batch is taken while it is settled; the
+ * backlog gives none out before that, unless it takes long.
+ */
+async function runSuspect(
+  batch: Batch,
+  frame: WorkFrame,
+  context: WriterContext,
+  settling: Set<Promise<void>>,
+): Promise<void> {
+  const { backlog, notes, retry, decoding } = context;
+  const beginning = await beginSuspect(frame, context);
+  if (beginning === undefined) {
+    release(batch, new Set(batch.frames), context);
+    return;
+  }
+  const stalled = (): void => {
+    backlog.stalled(batch);
+    notes.withdraw(beginning);
+  };
+  retry.begin(stalled);
+  try {
+    frame.decode(decoding);
+    const setAside = await runBatch(batch, context);
+    if (setAside.has(frame)) {
+      notes.withdraw(beginning);
+      release(batch, setAside, context);
+      return;
+    }
+  } catch (error) {
+    if (error instanceof StoppedError) notes.withdraw(beginning);
+    else notes.blame(beginning);
+    throw error;
+  }
+  const timer = setTimeout(stalled, SETTLE_ALONE_MS);
+  const settled = settleSuspect(frame, beginning, context).finally(() => {
+    clearTimeout(timer);
+    release(batch, NOTHING, context);
+    settling.delete(settled);
+  });
+  settling.add(settled);
+}
+
+/** Never rejects. */
+async function settleSuspect(frame: WorkFrame, beginning: Beginning, context: WriterContext): Promise<void> {
+  const { notes, onBug, onFrameDone } = context;
+  try {
+    await settleFrame(frame, context.settle);
+    await notes.end(beginning);
+  } catch (error) {
+    if (error instanceof StoppedError) {
+      notes.withdraw(beginning);
+    } else {
+      notes.blame(beginning);
+      onBug(error);
+    }
+  }
+  onFrameDone(frame);
 }
 
 function release(batch: Batch, setAside: ReadonlySet<WorkFrame>, context: WriterContext): void {
@@ -99,8 +171,16 @@ async function settle(frame: WorkFrame, context: WriterContext): Promise<void> {
   context.onFrameDone(frame);
 }
 
-/** Returns the frames that must be tried again; the others have all their answers. */
-async function runBatch(batch: Batch, context: WriterContext): Promise<Set<WorkFrame>> {
+/**
+ * Returns the frames that must be tried again; the others have all their answers.
+ *
+ * @param onAnswered told of frames that have theirs while those of others are still to be read.
+ */
+async function runBatch(
+  batch: Batch,
+  context: WriterContext,
+  onAnswered: (frames: readonly WorkFrame[]) => Promise<void> = async () => {},
+): Promise<Set<WorkFrame>> {
   const { metrics } = context;
   metrics.batchCommands.observe(batch.frames.reduce((sum, { commandCount }) => sum + commandCount, 0));
   const fresh = batch.frames.filter(({ counted }) => !counted);
@@ -113,7 +193,7 @@ async function runBatch(batch: Batch, context: WriterContext): Promise<Set<WorkF
   const setAside = new Set(await writeAll(batch, context));
   const done = batch.frames.filter((frame) => !setAside.has(frame));
   const startedAt = performance.now();
-  const loads = await loadBatch(done, context.session, context.reader, context.retry);
+  const loads = await loadBatch(done, { ...context, onAnswered });
   if (loads > 0) metrics.loadDuration.ordered.observe((performance.now() - startedAt) / 1_000);
   return setAside;
 }

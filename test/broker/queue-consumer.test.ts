@@ -248,3 +248,17 @@ describe('a consumer', () => {
     expect(await empty(scratch, queue)).toEqual(numbers(1, 20));
   });
 });
+
+describe('how often a message came back', () => {
+  it('is counted by the broker, and is not what its publisher says', async () => {
+    const queue = await testQueue(scratch, QUORUM);
+    const connection = await connected(brokerConnection(scratch));
+    await onChannel(scratch, async (channel) => {
+      channel.sendToQueue(queue, Buffer.from('a'), { headers: { 'x-delivery-count': 9 } });
+    });
+    const consumed = await Consumed.start(connection, queue);
+    expect((await consumed.atLeast(1)).map(({ returns }) => returns)).toEqual([0]);
+    await consumed.consumer.reopen();
+    expect((await consumed.atLeast(2))[1]?.redelivered).toBe(true);
+  });
+});

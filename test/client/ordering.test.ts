@@ -6,7 +6,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BrokerError } from '../../src/broker/broker-error.ts';
-import type { PublishProperties, PublishResult } from '../../src/broker/confirming-publisher.ts';
 import { callForOne } from '../../src/client/call.ts';
 import { ClaimedEpochs } from '../../src/client/claimed-epochs.ts';
 import { readClientOptions } from '../../src/client/client-options.ts';
@@ -16,85 +15,19 @@ import type { FrameSender } from '../../src/client/frame-sender.ts';
 import type { Wants } from '../../src/client/outgoing.ts';
 import type { WriteResult } from '../../src/client/results.ts';
 import { HoldfastError } from '../../src/contract/errors.ts';
-import { decodeFrame } from '../../src/contract/frame.ts';
 import { VersionClock } from '../../src/contract/version-clock.ts';
 import { later } from './calls.ts';
-
-/** What the broker does with a frame. `lost` and `kept` both look `unknown` from outside. */
-type Fate = 'confirmed' | 'refused' | 'returned' | 'lost' | 'kept';
-
-interface Published {
-  readonly body: Buffer;
-  readonly type: unknown;
-  readonly messageId: string;
-  readonly settle: (result: PublishResult) => void;
-}
-
-/** A broker with one queue. */
-class PlayedBroker {
-  up = true;
-  replyQueue = 'replies';
-  /** Document numbers in the order in which the queue took them. */
-  readonly taken: number[] = [];
-  readonly sizes: number[] = [];
-  /** Of all frames that were sent. */
-  readonly sentIds = new Set<string>();
-  /** Of the frames that it took. */
-  readonly messageIds: string[] = [];
-  #onItsWay: Published[] = [];
-
-  get onItsWay(): number {
-    return this.#onItsWay.length;
-  }
-
-  publish(
-    _exchange: string,
-    _key: string,
-    body: Buffer,
-    { type, messageId = '' }: PublishProperties,
-  ): Promise<PublishResult> {
-    this.sentIds.add(messageId);
-    return new Promise((settle) => {
-      this.#onItsWay.push({ body: Buffer.from(body), type, messageId, settle });
-    });
-  }
-
-  /** Decides about one of the frames on their way, not always the oldest: confirms come in any order. */
-  decide(fate: Fate, which = 0): void {
-    const [frame] = this.#onItsWay.splice(which % Math.max(1, this.#onItsWay.length), 1);
-    if (frame === undefined) return;
-    if (fate === 'confirmed' || fate === 'kept') this.#take(frame);
-    frame.settle(fate === 'lost' || fate === 'kept' ? 'unknown' : fate);
-  }
-
-  /** The connection ends: of what is on its way the queue took the first `kept` frames, and no reply will come. */
-  break(kept: number): void {
-    this.up = false;
-    this.replyQueue = `replies-${this.taken.length}`;
-    for (const [index, frame] of this.#onItsWay.splice(0).entries()) {
-      if (index < kept) this.#take(frame);
-      frame.settle('unknown');
-    }
-  }
-
-  #take({ body, type, messageId }: Published): void {
-    const entries = decodeFrame(type, body, { place: 'partition' });
-    this.sizes.push(entries.length);
-    this.messageIds.push(messageId);
-    for (const { documentStart, documentEnd } of entries) {
-      const { n } = JSON.parse(body.toString('utf8', documentStart, documentEnd)) as { n: number };
-      this.taken.push(n);
-    }
-  }
-}
+import { type Fate, PlayedBroker } from './played-broker.ts';
 
 interface Subject {
   readonly broker: PlayedBroker;
   readonly dispatcher: Dispatcher;
   readonly builder: CommandBuilder;
+  /** Of commands that go to another exchange. */
+  readonly elsewhere: CommandBuilder;
   /** Of each save by number: what became of it. */
   readonly outcomes: Map<number, string>;
-  readonly save: (id: string, n: number, wants?: Wants) => void;
+  readonly save: (id: string, n: number, wants?: Wants, by?: CommandBuilder) => void;
   /** A worker answers every frame that it was given and that somebody waits for. */
   readonly answer: () => void;
 }
@@ -113,22 +46,25 @@ function subject(options: object): Subject {
     onRefusal: () => undefined,
   });
   const sender: FrameSender = dispatcher.addSender({ exchange: 'x', routingKey: '1.0', ordered: true });
-  const builder = new CommandBuilder({
-    clock: new VersionClock(),
-    claims: new ClaimedEpochs(1),
-    documentBytesMax: resolved.documentBytesMax,
-    schemas: new Map(),
-    partitions: [sender],
-    loads: sender,
-  });
+  const builderFor = (through: FrameSender): CommandBuilder =>
+    new CommandBuilder({
+      clock: new VersionClock(),
+      claims: new ClaimedEpochs(1),
+      documentBytesMax: resolved.documentBytesMax,
+      schemas: new Map(),
+      partitions: [through],
+      loads: through,
+    });
+  const builder = builderFor(sender);
+  const elsewhere = builderFor(dispatcher.addSender({ exchange: 'y', routingKey: '1.0', ordered: true }));
   const outcomes = new Map<number, string>();
   const note = (n: number, outcome: string): void => {
     if (outcomes.has(n)) throw new Error(`save ${n} was settled twice`);
     outcomes.set(n, outcome);
   };
-  const save = (id: string, n: number, wants: Wants = 'confirm'): void => {
+  const save = (id: string, n: number, wants: Wants = 'confirm', by = builder): void => {
     void callForOne<WriteResult>((call) => {
-      const command = builder.save({ id, type: 'T', document: { n } }, wants, call, 0);
+      const command = by.save({ id, type: 'T', document: { n } }, wants, call, 0);
       dispatcher.submit([command], { onFull: 'wait', signal: undefined, timeoutMs: undefined });
     }).then(
       ({ outcome }) => note(n, outcome),
@@ -154,7 +90,7 @@ function subject(options: object): Subject {
       }
     }
   };
-  return { broker, dispatcher, builder, outcomes, save, answer };
+  return { broker, dispatcher, builder, elsewhere, outcomes, save, answer };
 }
 
 /** Lets everything happen that needs no broker: turns of the event loop, and the pause after a refusal of 1 ms. */
@@ -402,6 +338,33 @@ describe('a channel that the broker closed for what was sent', () => {
     await breakOver(0);
     expect(outcomes.get(4)).toBe('UNAVAILABLE');
     expect(dispatcher.admission.sending.items).toBe(0);
+  });
+
+  test('without right to one of two exchanges, nobody knows which, fails for certain nothing', async () => {
+    const { broker, dispatcher, elsewhere, outcomes, save } = subject({ frameCommandsMax: 1 });
+    save('a', 1);
+    save('b', 2, 'confirm', elsewhere);
+    await settleDown();
+    // The first was taken, which is not heard; it was the second that was refused.
+    broker.break(1);
+    dispatcher.notePublisherLost(new BrokerError('BROKER_REFUSED', 'closed', { replyCode: 403 }));
+    await settleDown();
+    expect([...outcomes.values()]).toStrictEqual(['UNAVAILABLE', 'UNAVAILABLE']);
+  });
+
+  test('is not unroutable for certain, where its own exchange took something, whatever others did', async () => {
+    const { broker, dispatcher, elsewhere, outcomes, save } = subject({ frameCommandsMax: 1 });
+    save('b', 1, 'confirm', elsewhere);
+    await settleDown();
+    broker.decide('confirmed');
+    save('a', 2);
+    save('c', 3, 'confirm', elsewhere);
+    await settleDown();
+    broker.break(0);
+    dispatcher.notePublisherLost(new BrokerError('BROKER_TOPOLOGY', 'closed', { replyCode: 404 }));
+    await settleDown();
+    expect(outcomes.get(2)).toBe('UNROUTABLE');
+    expect(outcomes.get(3)).toBe('UNAVAILABLE');
   });
 
   test('after a loss, keeps the message id of what is sent again', async () => {

@@ -110,6 +110,40 @@ describe('a persisted write', () => {
     ).resolves.toMatchObject({ outcome: 'applied', version: 2 ** 52 + 1 });
   });
 
+  test('of unknown fate, repeated when superseded by a newer one of the same client, is a success', async () => {
+    worker.hold();
+    const first = { id: 'a', type: 'T', document: { n: 1 }, version: 10 };
+    await expect(client.save(first, { ...persisted, timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'TIMEOUT',
+    });
+    await client.save({ id: 'a', type: 'T', document: { n: 2 }, version: 20 });
+    worker.objects.put('a', { version: 20, document: '{"n":2}' });
+    await client.save({ id: 'a', type: 'T', document: { n: 3 }, version: 30 });
+    const again = client.save(first, persisted);
+    worker.script = ({ command }) =>
+      'version' in command && command.version === 10
+        ? { line: { id: 'a', outcome: 'superseded', version: 20, epoch: 0 } }
+        : undefined;
+    worker.go();
+    await expect(again).resolves.toMatchObject({ outcome: 'superseded', storedVersion: 20 });
+  });
+
+  test("superseded by somebody else's version when redelivered is unknown, not failed", async () => {
+    const failures = failuresOf(client);
+    const foreign = 2 ** 52;
+    worker.script = ({ command }) =>
+      'id' in command
+        ? { line: { id: command.id, outcome: 'superseded', version: foreign, epoch: 0, redelivered: true } }
+        : undefined;
+    await expect(client.save({ id: 'a', type: 'T', document: {} }, persisted)).rejects.toMatchObject({
+      name: 'ClientError',
+      code: 'UNAVAILABLE',
+    });
+    await client.save({ id: 'b', type: 'T', document: {} });
+    await eventually(() => failures.length === 1);
+    expect(failures).toMatchObject([{ id: 'b', outcome: 'conflict', code: 'UNAVAILABLE' }]);
+  });
+
   test('with a condition that conflicts when redelivered is unknown, not failed', async () => {
     worker.script = ({ command }) =>
       'id' in command

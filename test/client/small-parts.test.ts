@@ -83,6 +83,29 @@ describe('the versions that were issued', () => {
     expect(issued.has('a', 3)).toBe(false);
   });
 
+  test('are still known after a write of unknown fate, which may be repeated', () => {
+    const issued = new IssuedVersions();
+    issued.note('a', 10, true);
+    issued.forget('a', true);
+    issued.note('a', 20, false);
+    issued.note('a', 30, true);
+    issued.forget('a');
+    issued.note('a', 10, true);
+    expect([10, 20, 25, 30].map((version) => issued.has('a', version))).toStrictEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+    // In bounded memory.
+    for (let n = 0; n < 5_000; n += 1) {
+      issued.note(`o${n}`, 1, true);
+      issued.forget(`o${n}`, true);
+    }
+    expect(issued.size).toBeLessThan(1_100);
+    issued.forget('a');
+  });
+
   test('are bounded: very many of one object become a range', () => {
     const issued = new IssuedVersions();
     issued.note('a', 10, true);
@@ -121,6 +144,18 @@ describe('the highest versions', () => {
     expect([highest.isForeign('a', 10), highest.isForeign('a', 11)]).toStrictEqual([false, true]);
     for (let version = 11; version < 30; version += 1) highest.note(`${version}`, version);
     expect([highest.isForeign('a', 20), highest.isForeign('a', 100)]).toStrictEqual([false, true]);
+  });
+
+  test('are not hidden by a wild one that was forgotten, nor kept of an object that was released', () => {
+    const now = 1_000_000;
+    const highest = new HighestVersions(2, () => now);
+    highest.note('wild', Number.MAX_SAFE_INTEGER);
+    for (let version = 1; version < 10; version += 1) highest.note(`${version}`, version);
+    highest.note('a', now + 10);
+    expect([highest.isForeign('a', now + 10), highest.isForeign('a', now + 11)]).toStrictEqual([false, true]);
+    expect([highest.isHighest('a', now + 10), highest.isHighest('a', now + 9)]).toStrictEqual([true, false]);
+    highest.forget('a');
+    expect([highest.isForeign('a', now + 10), highest.isHighest('a', now + 10)]).toStrictEqual([true, false]);
   });
 });
 

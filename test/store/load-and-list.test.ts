@@ -17,7 +17,45 @@ const absent = (id: string, version: number, epoch: number) => ({
   document: undefined,
 });
 
+const read = (version: number) => [version, undefined, true];
+const left = (version: number) => [version, 'room', false];
+
 describe('a load', () => {
+  it('reads no more documents at once than is allowed as they are rendered, but at least one', async () => {
+    const { session, sql } = await openStore(scratch);
+    // Compressed to a hundredth.
+    await sql.query(`
+      INSERT INTO goverse_objects (object_id, object_type, data, version)
+      SELECT 'o' || n, 'T', jsonb_build_object('x', repeat('a', 100000)), n FROM generate_series(1, 5) n`);
+    const wanted = ['o1', 'o2', 'nothing', 'o3', 'o4', 'o5'].map((id) => ({ id, document: id !== 'o5' }));
+    const lacks = async (bytesMax: number, documentBytesMax = 1_000_000) =>
+      (await session.load(wanted, { bytesMax, documentBytesMax })).map((object) => [
+        object.version,
+        object.lacks,
+        object.document !== undefined,
+      ]);
+    const [o5, nothing] = [
+      [5, undefined, false],
+      [0, undefined, false],
+    ];
+    expect(await lacks(250_000)).toEqual([read(1), read(2), nothing, left(3), left(4), o5]);
+    expect(await lacks(1)).toEqual([read(1), left(2), nothing, left(3), left(4), o5]);
+    expect(await lacks(1_000_000)).toEqual([read(1), read(2), nothing, read(3), read(4), o5]);
+  });
+
+  it('leaves out what is rendered larger than a document may be, beside others', async () => {
+    const { session } = await openStore(scratch);
+    await runBatch(session, [
+      save('huge', `{"n":[${'1e999,'.repeat(2_000)}0]}`, { version: 1 }),
+      save('small', '{"n":1}', { version: 2 }),
+    ]);
+    const wanted = ['huge', 'small'].map((id) => ({ id, document: true }));
+    expect(await session.load(wanted, { bytesMax: 100_000, documentBytesMax: 1_048_576 })).toMatchObject([
+      { id: 'huge', live: true, version: 1, document: undefined, lacks: 'size' },
+      { id: 'small', document: '{"n": 1}', lacks: undefined },
+    ]);
+  });
+
   it('tells live, deleted, claimed and unknown objects apart, in the order asked for', async () => {
     const { session } = await openStore(scratch);
     await runBatch(session, [save('live', '{"b":1,"a":[1, 2]}', { version: 3, type: 'U', nextRcseq: 7 })]);

@@ -16,6 +16,8 @@ import type {
   RefusedRow,
   Store,
   StoredState,
+  SuspectNote,
+  SuspectSession,
   WriteRequest,
   WriteResult,
   WriteSession,
@@ -52,8 +54,8 @@ export class FakeStore implements Store {
   now = 0;
   /** Slots that a stranger holds. */
   readonly heldSlots = new Set<number>();
-  /** Frames begun and not ended. */
-  readonly suspects = new Map<string, number>();
+  /** Frames begun and neither ended nor taken back, by the id of the beginning. */
+  readonly suspects = new Map<string, SuspectNote>();
   readonly options: FakeStoreOptions;
 
   constructor(options: FakeStoreOptions = {}) {
@@ -67,6 +69,37 @@ export class FakeStore implements Store {
   openReadSession(): ReadSession {
     return new FakeSession(this);
   }
+
+  openSuspectSession(): SuspectSession {
+    return new FakeSuspectSession(this);
+  }
+}
+
+class FakeSuspectSession implements SuspectSession {
+  readonly #suspects: Map<string, SuspectNote>;
+
+  constructor({ suspects }: FakeStore) {
+    this.#suspects = suspects;
+  }
+
+  async beginSuspect(note: SuspectNote): Promise<number> {
+    this.#suspects.set(note.beginningId, note);
+    const others = [...this.#suspects.values()].filter(
+      ({ frameId, ownerId }) => frameId === note.frameId && ownerId !== note.ownerId,
+    );
+    return new Set(others.map(({ ownerId }) => ownerId)).size;
+  }
+
+  async withdrawSuspects(beginningIds: readonly string[]): Promise<void> {
+    for (const beginningId of beginningIds) this.#suspects.delete(beginningId);
+  }
+
+  async endSuspect(frameId: string): Promise<void> {
+    for (const note of this.#suspects.values())
+      if (note.frameId === frameId) this.#suspects.delete(note.beginningId);
+  }
+
+  async close(): Promise<void> {}
 }
 
 const bytes = (id: string): Buffer => Buffer.from(id);
@@ -87,16 +120,6 @@ class FakeSession implements WriteSession {
     for (const changes of passes) rows += this.#apply(changes, tables, request.isolate);
     this.#store.tables = tables;
     return { heldSlots, path: 'rows', rows, refused: [] };
-  }
-
-  async beginSuspect(frameId: string): Promise<number> {
-    const begun = (this.#store.suspects.get(frameId) ?? 0) + 1;
-    this.#store.suspects.set(frameId, begun);
-    return begun;
-  }
-
-  async endSuspect(frameId: string): Promise<void> {
-    this.#store.suspects.delete(frameId);
   }
 
   async load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]> {

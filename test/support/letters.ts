@@ -11,12 +11,18 @@ export interface Letter {
 
 export class Letters {
   readonly all: Letter[] = [];
+  /** Bound to the exchange of letters. */
+  readonly queue: string;
+
+  private constructor(queue: string) {
+    this.queue = queue;
+  }
 
   /** The topology must have been declared. */
   static async open(scratch: Scratch): Promise<Letters> {
-    const letters = new Letters();
     const channel = await scratch.broker.createChannel();
     const { queue } = await channel.assertQueue('', { exclusive: true });
+    const letters = new Letters(queue);
     await channel.bindQueue(queue, scratch.names.deadLetters, '');
     await channel.consume(queue, (message) => message && letters.#add(message), { noAck: true });
     return letters;

@@ -114,7 +114,7 @@ describe('a suspect', () => {
   it('does not wait for a batch that waits itself', async () => {
     const { backlog, given, take } = backlogOf([['b', 9]], [['x', 0]]);
     const suspect = (await take()) as Batch;
-    backlog.stalled();
+    backlog.stalled(suspect);
     const other = (await take()) as Batch;
     backlog.stalled(other);
     expect(backlog.release(suspect, new Set(suspect.frames), 0)).toEqual([]);

@@ -190,4 +190,71 @@ describe('a frame that came back for other reasons', () => {
     await worker.worker.stop();
     await scratch.sql.query('ALTER TABLE goverse_objects DROP CONSTRAINT polite');
   });
+
+  it('and is held by worker after worker while the database refuses everything is no death of theirs', async () => {
+    const [id = ''] = idsOfPartition(PARTITION, 1, 'patient');
+    await publisher.send(save({ id, version: 1 }));
+    await returnAll(6);
+    await scratch.sql.query('ALTER TABLE goverse_objects RENAME COLUMN next_rcseq TO away');
+    for (let stop = 0; stop < 4; stop += 1) {
+      await scratch.sql.query('TRUNCATE begun');
+      const { worker } = await startWorker(scratch, { lockTimeoutMs: 50, drainTimeoutMs: 100 });
+      await eventually(async () => (await begun()) > 0);
+      await eventually(() => !worker.health.ready);
+      expect(await eventually(async () => (await suspects()) === 0)).toBe(true);
+      expect(await worker.stop()).toBe(false);
+    }
+    await scratch.sql.query('ALTER TABLE goverse_objects RENAME COLUMN away TO next_rcseq');
+    const { worker } = await startWorker(scratch);
+    await eventually(async () => (await writtenIds()).includes(id));
+    expect(letters.all).toEqual([]);
+    await worker.stop();
+  });
+
+  it('and is cut off by a stop in the midst of its transaction is no death', async () => {
+    const [id = ''] = idsOfPartition(PARTITION, 1, 'cut');
+    await publisher.send(save({ id, version: 1 }));
+    await returnAll(6);
+    await scratch.sql.query(`
+      CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
+      CREATE TRIGGER dawdle BEFORE INSERT ON goverse_objects FOR EACH ROW EXECUTE FUNCTION dawdle();
+      TRUNCATE begun`);
+    const cut = await startWorker(scratch, { lockTimeoutMs: 50, drainTimeoutMs: 100 });
+    await eventually(async () => (await begun()) > 0);
+    expect(await suspects()).toBe(1);
+    expect(await cut.worker.stop()).toBe(false);
+    expect(await suspects()).toBe(0);
+    await scratch.sql.query(`
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database();
+      DROP TRIGGER dawdle ON goverse_objects`);
+    const { worker } = await startWorker(scratch);
+    await eventually(async () => (await writtenIds()).includes(id));
+    await worker.stop();
+  });
+
+  it('and whose letter is held up holds up no other partition, not even with one writer, and is no death', async () => {
+    const { deadLetters } = scratch.names;
+    const broken = '{"delete":{}}\n';
+    const messageId = randomUUID();
+    await publisher.send(broken, { messageId, partition: PARTITION });
+    const [behind = ''] = idsOfPartition(PARTITION, 1, 'behind');
+    await publisher.send(save({ id: behind, version: 1 }));
+    await returnAll(6);
+    const channel = await scratch.broker.createChannel();
+    await channel.unbindQueue(deadLetters, deadLetters, '');
+    await channel.unbindQueue(letters.queue, deadLetters, '');
+    const worker = await startWorker(scratch, { writers: 1 }, { declare: false });
+    await eventually(() => !worker.ready);
+    const [other = ''] = idsOfPartition(2, 1, 'beside');
+    const reply = publisher.request(save({ id: other, version: 1 }));
+    expect((await within(LIMIT_MS, 'the other', reply)).lines).toMatchObject([{ outcome: 'applied' }]);
+    expect(await eventually(async () => (await suspects()) === 0)).toBe(true);
+    expect(await writtenIds()).not.toContain(behind);
+    await channel.bindQueue(deadLetters, deadLetters, '');
+    await channel.bindQueue(letters.queue, deadLetters, '');
+    await channel.close();
+    await eventually(async () => (await writtenIds()).includes(behind));
+    expect(await letters.of(messageId, 1)).toHaveLength(1);
+    await worker.worker.stop();
+  });
 });

@@ -49,6 +49,22 @@ describe('a frame that was delivered before', () => {
     await worker.stop();
   });
 
+  it('says so also where it is superseded, since it may have been applied before', async () => {
+    const [id = ''] = idsOfPartition(2, 1, 'overtaken');
+    const { worker } = await startWorker(scratch);
+    await publisher.request(save({ id, version: 9 }));
+    await worker.stop();
+    const older = publisher.request(save({ id, version: 5 }));
+    await returnAll(2, 1);
+    const fresh = publisher.request(save({ id, version: 6 }));
+    const next = await startWorker(scratch);
+    expect((await older).lines).toEqual([
+      { id, outcome: 'superseded', version: 9, epoch: 0, redelivered: true },
+    ]);
+    expect((await fresh).lines).toEqual([{ id, outcome: 'superseded', version: 9, epoch: 0 }]);
+    await next.worker.stop();
+  });
+
   it('whose effect is there already comes to the same outcomes', async () => {
     const [a = '', b = '', c = ''] = idsOfPartition(1, 3, 'twice');
     const frame =
