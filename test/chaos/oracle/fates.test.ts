@@ -8,6 +8,9 @@ import { audit, kinds, letter, load, row, write } from './histories.ts';
 const claim = (epoch: number, invokedAt: number) =>
   load({ action: 'claim', version: 0, found: false, epoch, claimId: epoch, invokedAt });
 
+/** An event that tells process 0 of a refusal. */
+const told = (at: number) => ({ process: 0, outcome: 'fenced' as const, storedEpoch: 2, at });
+
 describe('lost', () => {
   it('misses a confirmed write that is nowhere', () => {
     expect(kinds({ writes: [write({ version: 1 })] })).toEqual(['lost']);
@@ -65,7 +68,6 @@ describe('lost', () => {
     const late = { ...write({ version: 2, epoch: 1 }), invokedAt: early.invokedAt + 20_000_000 };
     const writes = [early, late];
     const loads = [claim(2, 0)];
-    const told = (at: number) => ({ process: 0, outcome: 'fenced' as const, storedEpoch: 2, at });
     // The queue that died excuses the later of them only.
     const repliesLost = new Map([[0, [early.invokedAt + 40_000_000]]]);
     const after = late.invokedAt + 1;
