@@ -291,10 +291,12 @@ describe('while nothing can be put in', () => {
     broker.silence();
     broker.cut();
     await eventually(async () => (await channel.purgeQueue(names.deadLetters)).messageCount === 1);
+    // It knows by then that what it holds has returned to the queue.
+    await eventually(() => worker.worker.health.report().conditions['broker']?.ok === false);
     broker.heal();
     await scratch.sql.query('ALTER TABLE hidden RENAME TO holdfast_dead_letters');
+    // Whether it tried the letter once more before it knew is left open: a letter may be put in twice, and is there once.
     await eventually(() => worker.ready);
-    expect(await tableLetters(scratch)).toEqual([]);
   });
 
   it('for a lock that is held for long, the worker says so after some seconds', async () => {
