@@ -71,8 +71,14 @@ it('says what to set or install when there is no way to servers', async () => {
   );
 });
 
-// Where the other tests run against Docker or given servers, the programs need not be installed.
-describe.skipIf(findInstalledPrograms().programs === undefined)('private servers', () => {
+// Where the other tests run against Docker or given servers, the programs need not be installed; what is missing is named.
+if (findInstalledPrograms().programs === undefined) {
+  it('private servers need programs, and those that are missing are named', () => {
+    expect(findInstalledPrograms().missing.join(' ')).toMatch(/rabbitmq-server|postgresql/);
+  });
+} else describe('private servers', privateServers);
+
+function privateServers(): void {
   let folder: string;
   const started: { stop(): unknown }[] = [];
 
@@ -171,7 +177,7 @@ describe.skipIf(findInstalledPrograms().programs === undefined)('private servers
       () => processesNaming(folder).length === 0 && readdirSync(folder).length === 0,
     );
   });
-});
+}
 
 /**
  * Starts private servers in a process of their own, which prints their pids and stays. From what `npm test` has built:
