@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { Client } from 'pg';
 import { packageRoot } from '../../test/servers/package-root.ts';
+import { runSql } from '../../test/servers/run-sql.ts';
 import type { Servers } from '../../test/servers/servers.ts';
 import { BenchBroker } from './bench-broker.ts';
 import { BenchDatabase } from './bench-database.ts';
@@ -41,7 +41,7 @@ export class Rig {
     const url = new URL(servers.databaseUrl);
     url.pathname = `/${prefix}`;
     const installation = { amqpUrl: servers.amqpUrl, databaseUrl: url.href, prefix };
-    await maintain(servers.databaseUrl, `CREATE DATABASE "${prefix}" TEMPLATE template0 ENCODING 'UTF8'`);
+    await runSql(servers.databaseUrl, `CREATE DATABASE "${prefix}" TEMPLATE template0 ENCODING 'UTF8'`);
     let broker: BenchBroker | undefined;
     try {
       await promisify(execFile)(process.execPath, [join(packageRoot(), 'dist/cli/main.js'), 'migrate'], {
@@ -104,15 +104,5 @@ function localListener(url: string): number | undefined {
 }
 
 async function dropDatabase(maintenanceUrl: string, name: string): Promise<void> {
-  await maintain(maintenanceUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
-}
-
-async function maintain(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
+  await runSql(maintenanceUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
 }

@@ -1,9 +1,9 @@
 /** A database and a prefix of queue names for one run of the demo, removed at its end: nothing stays in given servers. */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'amqplib';
-import { Client } from 'pg';
 import { deleteTopology } from '../../src/broker/topology.ts';
 import { namesFor } from '../../src/contract/names.ts';
+import { runSql } from '../../test/servers/run-sql.ts';
 import { PARTITIONS } from './plan.ts';
 
 export interface Scratch {
@@ -14,7 +14,7 @@ export interface Scratch {
 
 export async function createScratch(amqpUrl: string, maintenanceUrl: string): Promise<Scratch> {
   const name = `holdfast-demo-${randomBytes(4).toString('hex')}`;
-  await maintain(maintenanceUrl, `CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'UTF8'`);
+  await runSql(maintenanceUrl, `CREATE DATABASE "${name}" TEMPLATE template0 ENCODING 'UTF8'`);
   const databaseUrl = new URL(maintenanceUrl);
   databaseUrl.pathname = `/${name}`;
   return {
@@ -24,17 +24,7 @@ export async function createScratch(amqpUrl: string, maintenanceUrl: string): Pr
       const model = await connect(amqpUrl);
       await deleteTopology(model, namesFor(name), [PARTITIONS]);
       await model.close();
-      await maintain(maintenanceUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+      await runSql(maintenanceUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
     },
   };
-}
-
-async function maintain(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
 }

@@ -32,12 +32,12 @@ export async function insertObjects(connection: Queryable, rows: readonly Object
   return count;
 }
 
-/** The columns of rows as arrays: id, type, data, version, epoch, next_rcseq. */
-export function objectArrays(rows: readonly ObjectRow[]): Buffer[] {
+/** The columns of rows as arrays: id, type, data (as `documentArray` makes it), version, epoch, next_rcseq. */
+export function objectArrays(rows: readonly ObjectRow[], documentArray = jsonbArray): Buffer[] {
   return [
     varcharArray(rows.map(({ id }) => id)),
     varcharArray(rows.map(({ type }) => type)),
-    jsonbArray(rows),
+    documentArray(rows),
     bigintArray(rows.map(({ version }) => version)),
     bigintArray(rows.map(({ epoch }) => epoch)),
     bigintArray(rows.map(({ nextRcseq }) => nextRcseq)),

@@ -6,17 +6,20 @@ import { LETTER_JSON, type StoredLetter } from './stored-letter.ts';
 const [AT, NUMBER, LIMIT] = [1, 2, 3].map((n) => `$${FILTER_PARAMETERS + n}`);
 
 /**
- * The filter, then timestamptz and bigint of the letter behind which the page begins, then integer most rows. The inner
- * query is an index-only scan in the order of the index; only the letters of the page itself are fetched.
+ * Which letters are on a page: the filter, then timestamptz and bigint of the letter behind which it begins, then integer
+ * most rows. An index-only scan in the order of the index, so that only the letters of the page itself are fetched.
  */
-const PAGE_LETTERS = {
-  text: `
-    WITH page AS MATERIALIZED (
+export const LETTER_PAGE = `
+    page AS MATERIALIZED (
       SELECT failed_at, number FROM holdfast_dead_letters
       WHERE ${FILTER_CONDITION}
         AND (${AT}::timestamptz IS NULL OR (failed_at, number) > (${AT}::timestamptz, ${NUMBER}::bigint))
       ORDER BY failed_at, number
-      LIMIT ${LIMIT}::integer)
+      LIMIT ${LIMIT}::integer)`;
+
+const PAGE_LETTERS = {
+  text: `
+    WITH ${LETTER_PAGE}
     SELECT ${LETTER_JSON}
     FROM page JOIN holdfast_dead_letters l ON l.number = page.number
     ORDER BY page.failed_at, page.number`,

@@ -18,9 +18,11 @@ const RAISE_EPOCHS = {
 
 /** Returns how many rows were changed. */
 export async function raiseEpochs(connection: Queryable, rows: readonly EpochRow[]): Promise<number> {
-  const { count } = await connection.query(RAISE_EPOCHS, [
-    varcharArray(rows.map(({ id }) => id)),
-    bigintArray(rows.map(({ epoch }) => epoch)),
-  ]);
+  const { count } = await connection.query(RAISE_EPOCHS, epochArrays(rows));
   return count;
+}
+
+/** The columns of rows as arrays: id, epoch. */
+export function epochArrays(rows: readonly EpochRow[]): Buffer[] {
+  return [varcharArray(rows.map(({ id }) => id)), bigintArray(rows.map(({ epoch }) => epoch))];
 }

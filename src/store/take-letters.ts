@@ -1,10 +1,11 @@
 /** Open letters page by page, the oldest first, whole; a page is bounded in letters and in bytes. For tools. */
 import type { Queryable } from './connection.ts';
-import { type BoundedFilter, FILTER_CONDITION, FILTER_PARAMETERS, filterValues } from './letter-filter.ts';
-import type { LetterPosition } from './page-letters.ts';
+import { type BoundedFilter, FILTER_PARAMETERS, filterValues } from './letter-filter.ts';
+import { LETTER_PAGE, type LetterPosition } from './page-letters.ts';
 import { LETTER_JSON, type StoredLetter, type WholeLetter } from './stored-letter.ts';
 
-const [AT, NUMBER, LIMIT, BYTES] = [1, 2, 3, 4].map((n) => `$${FILTER_PARAMETERS + n}`);
+/** Behind the parameters of the page. */
+const BYTES = `$${FILTER_PARAMETERS + 4}`;
 
 /**
  * As the pages without bodies; then bigint bytes: the first letter always comes, the others as long as all bodies up to
@@ -12,13 +13,7 @@ const [AT, NUMBER, LIMIT, BYTES] = [1, 2, 3, 4].map((n) => `$${FILTER_PARAMETERS
  */
 const TAKE_LETTERS = {
   text: `
-    WITH page AS MATERIALIZED (
-      SELECT failed_at, number FROM holdfast_dead_letters
-      WHERE ${FILTER_CONDITION}
-        AND (${AT}::timestamptz IS NULL OR (failed_at, number) > (${AT}::timestamptz, ${NUMBER}::bigint))
-      ORDER BY failed_at, number
-      LIMIT ${LIMIT}::integer
-    ), sized AS MATERIALIZED (
+    WITH ${LETTER_PAGE}, sized AS MATERIALIZED (
       SELECT page.failed_at, page.number,
              sum(octet_length(l.body)) OVER (ORDER BY page.failed_at, page.number) AS bytes,
              row_number() OVER (ORDER BY page.failed_at, page.number) AS place

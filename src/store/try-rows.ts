@@ -14,12 +14,12 @@
  * tables in it are found by the search path of the session, as in every other statement. A pooler that hands out
  * servers by transaction would lose it, and the session settings with it; `doctor` refuses one.
  */
-import { bigintArray, booleanArray, byteaArray, varcharArray } from './binary-array.ts';
+import { booleanArray, byteaArray } from './binary-array.ts';
 import type { Connection, Queryable } from './connection.ts';
-import { deleteObjectsFrom } from './delete-objects.ts';
-import { insertObjectsFrom } from './insert-objects.ts';
+import { deleteObjectsFrom, tombstoneArrays } from './delete-objects.ts';
+import { insertObjectsFrom, objectArrays } from './insert-objects.ts';
 import { checkMissingColumn } from './missing-column.ts';
-import { raiseEpochsFrom } from './raise-epochs.ts';
+import { epochArrays, raiseEpochsFrom } from './raise-epochs.ts';
 import { ROW_FAILURE_CLASSES } from './sqlstate.ts';
 import type { EpochRow, ObjectRow, RefusedRow, TombstoneRow, UpdateRow, WrittenRow } from './store.ts';
 import { failureOf, guardMiss, isGuardMiss, StoreError } from './store-error.ts';
@@ -63,19 +63,10 @@ const OBJECT_PARAMETERS = [
 ] as const;
 const OBJECT_COLUMNS = ['ids[n]', 'types[n]', DOCUMENT, 'versions[n]', 'epochs[n]', 'next_rcseqs[n]'];
 
-const objectArrays = (rows: readonly ObjectRow[]): Buffer[] => [
-  varcharArray(rows.map(({ id }) => id)),
-  varcharArray(rows.map(({ type }) => type)),
-  byteaArray(rows),
-  bigintArray(rows.map(({ version }) => version)),
-  bigintArray(rows.map(({ epoch }) => epoch)),
-  bigintArray(rows.map(({ nextRcseq }) => nextRcseq)),
-];
-
 export const INSERTS: Trial<ObjectRow> = {
   name: 'holdfast_try_inserts',
   parameters: OBJECT_PARAMETERS,
-  arrays: objectArrays,
+  arrays: (rows) => objectArrays(rows, byteaArray),
   rowOf: (row) => row,
   statements: [insertObjectsFrom(rowsOf(...OBJECT_COLUMNS))],
 };
@@ -84,7 +75,10 @@ export const UPDATES: Trial<UpdateRow> = {
   name: 'holdfast_try_updates',
   parameters: [...OBJECT_PARAMETERS, ['recreated', 'boolean']],
   arrays: (updates) => [
-    ...objectArrays(updates.map(({ row }) => row)),
+    ...objectArrays(
+      updates.map(({ row }) => row),
+      byteaArray,
+    ),
     booleanArray(updates.map(({ recreated }) => recreated)),
   ],
   rowOf: ({ row }) => row,
@@ -100,11 +94,7 @@ export const DELETES: Trial<TombstoneRow> = {
     ['versions', 'bigint'],
     ['epochs', 'bigint'],
   ],
-  arrays: (rows) => [
-    varcharArray(rows.map(({ id }) => id)),
-    bigintArray(rows.map(({ version }) => version)),
-    bigintArray(rows.map(({ epoch }) => epoch)),
-  ],
+  arrays: tombstoneArrays,
   rowOf: (row) => row,
   statements: [deleteObjectsFrom(TOMBSTONE_ROWS), upsertTombstonesFrom(TOMBSTONE_ROWS)],
 };
@@ -115,7 +105,7 @@ export const EPOCHS: Trial<EpochRow> = {
     ['ids', 'varchar'],
     ['epochs', 'bigint'],
   ],
-  arrays: (rows) => [varcharArray(rows.map(({ id }) => id)), bigintArray(rows.map(({ epoch }) => epoch))],
+  arrays: epochArrays,
   rowOf: (row) => row,
   statements: [raiseEpochsFrom(rowsOf('ids[n]', 'epochs[n]'))],
 };

@@ -18,6 +18,7 @@ import { BacklogGovernor } from './backlog-governor.ts';
 import { collectDatabase, collectLetters, undrainedQueues } from './collect.ts';
 import { NodeChild } from './node-child.ts';
 import { Scratch } from './scratch.ts';
+import { sum } from './sum.ts';
 import { WorkerPool } from './worker-pool.ts';
 
 export interface ChaosPlan {
@@ -228,10 +229,6 @@ async function delay(ms: number, signal: AbortSignal | undefined): Promise<void>
     }
     signal?.addEventListener('abort', done);
   });
-}
-
-function sum<Item>(items: readonly Item[], of: (item: Item) => number): number {
-  return items.reduce((total, item) => total + of(item), 0);
 }
 
 function addAll(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {

@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type ChannelModel, connect } from 'amqplib';
-import { Client } from 'pg';
 import { packageRoot } from '../../servers/package-root.ts';
+import { runSql } from '../../servers/run-sql.ts';
 import { AUDIT_SQL } from './audit-trail.ts';
 
 export class Scratch {
@@ -107,16 +107,5 @@ export class Scratch {
         await channel.deleteExchange(`${prefix}.${exchange}`);
       }
     });
-  }
-}
-
-async function runSql(url: string, sql: string): Promise<void> {
-  const client = new Client({ connectionString: url });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
   }
 }

@@ -160,11 +160,16 @@ class Fates {
         return index >= 0;
       };
       const latestFirst = writes.toSorted((one, other) => other.invokedAt - one.invokedAt);
-      for (const write of latestFirst.filter((each) => !isExcused(each))) {
-        if (!wasTold(write)) this.#report('lost', `refused and nobody told: ${describeWrite(write)}`);
-      }
-      for (const write of latestFirst.filter(isExcused)) {
-        if (!wasTold(write)) this.#report('unheard', `refused and nobody told: ${describeWrite(write)}`);
+      const excusedLast = [
+        ...latestFirst.filter((write) => !isExcused(write)),
+        ...latestFirst.filter(isExcused),
+      ];
+      for (const write of excusedLast) {
+        if (wasTold(write)) continue;
+        this.#report(
+          isExcused(write) ? 'unheard' : 'lost',
+          `refused and nobody told: ${describeWrite(write)}`,
+        );
       }
     }
   }

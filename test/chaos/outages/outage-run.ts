@@ -5,14 +5,15 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { connect, type HoldfastClient } from 'holdfast';
-import { Client } from 'pg';
 import { freePorts } from '../../servers/free-ports.ts';
+import { runSql } from '../../servers/run-sql.ts';
 import type { Servers } from '../../servers/servers.ts';
 import { hold } from '../faults/fault.ts';
 import { collectLetters } from '../harness/collect.ts';
 import { Scratch } from '../harness/scratch.ts';
+import { sum } from '../harness/sum.ts';
 import { WorkerPool } from '../harness/worker-pool.ts';
-import { OUTAGES, type OutageContext, type OutageName, runSql } from './outage.ts';
+import { OUTAGES, type OutageContext, type OutageName } from './outage.ts';
 import { WatchedWorker } from './watched-worker.ts';
 
 export interface OutagePlan {
@@ -87,7 +88,7 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
       await Promise.all(watched.map((worker) => worker.look()));
       publishing?.look();
       plan.onProgress?.(
-        `${publishing?.confirmed.toLocaleString('en-US')} confirmed, ${watched.reduce((sum, { applied }) => sum + applied, 0).toLocaleString('en-US')} applied, memory ${watched.map(({ residentBytesLast }) => Math.round(residentBytesLast / MIB)).join(' and ')} MiB`,
+        `${publishing?.confirmed.toLocaleString('en-US')} confirmed, ${watched.reduce((total, { applied }) => total + applied, 0).toLocaleString('en-US')} applied, memory ${watched.map(({ residentBytesLast }) => Math.round(residentBytesLast / MIB)).join(' and ')} MiB`,
       );
     };
     const looking = async (ms: number): Promise<void> => {
@@ -101,7 +102,7 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
     publishing = await SteadyPublisher.start(scratch, plan.rate);
     await looking(WARM_UP_MS);
     const before = watched.map(({ residentBytesMax }) => residentBytesMax);
-    const redeliveriesBefore = total(watched, ({ redeliveries }) => redeliveries);
+    const redeliveriesBefore = sum(watched, ({ redeliveries }) => redeliveries);
     const clientBefore = publishing.residentBytesMax;
     const confirmedBefore = publishing.confirmed;
 
@@ -115,10 +116,10 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
     await looking(plan.minutes * 60_000 - NOTICE_MS);
     const minutes = (performance.now() - beganAt) / 60_000;
     const confirmedDuring = publishing.confirmed - confirmedBefore;
-    const redeliveriesDuring = total(watched, ({ redeliveries }) => redeliveries) - redeliveriesBefore;
+    const redeliveriesDuring = sum(watched, ({ redeliveries }) => redeliveries) - redeliveriesBefore;
     const during = watched.map(({ residentBytesMax }) => residentBytesMax);
-    const looksReadyDuring = total(watched, ({ readyLooks }) => readyLooks);
-    const looksUnreadyDuring = total(watched, ({ unreadyLooks }) => unreadyLooks);
+    const looksReadyDuring = sum(watched, ({ readyLooks }) => readyLooks);
+    const looksUnreadyDuring = sum(watched, ({ unreadyLooks }) => unreadyLooks);
 
     await end(context);
     const endedAt = performance.now();
@@ -140,7 +141,7 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
       .finally(() => clearInterval(catchingUp));
     const caughtUpAfterMs = performance.now() - endedAt;
     await look();
-    const redeliveriesInAll = total(watched, ({ redeliveries }) => redeliveries);
+    const redeliveriesInAll = sum(watched, ({ redeliveries }) => redeliveries);
     await publishing.close();
     await pool.drainAll();
     const { letters } = await collectLetters(scratch, plan.folder);
@@ -183,7 +184,7 @@ export async function runOutage(servers: Servers, plan: OutagePlan): Promise<Out
     await publishing?.close();
     await pool.close();
     await scratch.remove();
-    await dropRole(servers.databaseUrl, role).catch(() => undefined);
+    await runSql(servers.databaseUrl, `DROP ROLE IF EXISTS "${role}"`).catch(() => undefined);
     await rm(plan.folder, { recursive: true, force: true });
   }
 }
@@ -285,27 +286,13 @@ async function createRole(context: OutageContext): Promise<string> {
   url.username = role;
   url.password = 'outage';
   await runSql(
-    context,
+    databaseUrl,
     `CREATE ROLE "${role}" LOGIN PASSWORD 'outage'`,
     `GRANT TEMPORARY ON DATABASE "${database}" TO "${role}"`,
     `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "${role}"`,
     `GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "${role}"`,
   );
   return url.href;
-}
-
-async function dropRole(maintenanceUrl: string, role: string): Promise<void> {
-  const client = new Client({ connectionString: maintenanceUrl });
-  await client.connect();
-  try {
-    await client.query(`DROP ROLE IF EXISTS "${role}"`);
-  } finally {
-    await client.end();
-  }
-}
-
-function total<Item>(items: readonly Item[], of: (item: Item) => number): number {
-  return items.reduce((count, item) => count + of(item), 0);
 }
 
 function toMiB(bytes = 0): number {

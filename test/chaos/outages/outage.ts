@@ -1,5 +1,5 @@
 /** What can be away or refuse, for as long as a run wants, and what brings it back. */
-import { Client } from 'pg';
+import { runSql } from '../../servers/run-sql.ts';
 import type { ServerControl, Servers } from '../../servers/servers.ts';
 
 export interface OutageContext {
@@ -40,31 +40,37 @@ export const OUTAGES = {
     what: 'the workers may not INSERT',
     confirms: true,
     begin: async (context) =>
-      await runSql(context, `REVOKE INSERT ON goverse_objects FROM "${context.role}"`),
-    end: async (context) => await runSql(context, `GRANT INSERT ON goverse_objects TO "${context.role}"`),
+      await runSql(context.databaseUrl, `REVOKE INSERT ON goverse_objects FROM "${context.role}"`),
+    end: async (context) =>
+      await runSql(context.databaseUrl, `GRANT INSERT ON goverse_objects TO "${context.role}"`),
   },
   'column-not-null': {
     what: 'somebody adds a NOT NULL column without a default',
     confirms: true,
     begin: async (context) =>
       await runSql(
-        context,
+        context.databaseUrl,
         `ALTER TABLE goverse_objects ADD COLUMN tenant TEXT NOT NULL DEFAULT 'none'`,
         'ALTER TABLE goverse_objects ALTER COLUMN tenant DROP DEFAULT',
       ),
-    end: async (context) => await runSql(context, 'ALTER TABLE goverse_objects DROP COLUMN tenant'),
+    end: async (context) =>
+      await runSql(context.databaseUrl, 'ALTER TABLE goverse_objects DROP COLUMN tenant'),
   },
   'read-only': {
     what: 'every session is read-only, as on a server that became a replica',
     confirms: true,
     begin: async (context) =>
       await runSql(
-        context,
+        context.databaseUrl,
         `ALTER ROLE "${context.role}" SET default_transaction_read_only = on`,
         END_SESSIONS,
       ),
     end: async (context) =>
-      await runSql(context, `ALTER ROLE "${context.role}" RESET default_transaction_read_only`, END_SESSIONS),
+      await runSql(
+        context.databaseUrl,
+        `ALTER ROLE "${context.role}" RESET default_transaction_read_only`,
+        END_SESSIONS,
+      ),
   },
 } as const satisfies Readonly<Record<string, Outage>>;
 
@@ -77,17 +83,4 @@ export function isOutageName(name: string): name is OutageName {
 function ours(control: ServerControl | undefined): ServerControl {
   if (control === undefined) throw new Error('the server was given: it is not ours to stop');
   return control;
-}
-
-export async function runSql(
-  { databaseUrl }: Pick<OutageContext, 'databaseUrl'>,
-  ...statements: string[]
-): Promise<void> {
-  const client = new Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    for (const statement of statements) await client.query(statement);
-  } finally {
-    await client.end();
-  }
 }
