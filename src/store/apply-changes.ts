@@ -18,6 +18,7 @@ import { upsertTombstones } from './upsert-tombstones.ts';
 
 /** The rows that lie in the temporary table, with their `ord`; empty if none was staged. */
 export type Staged = ReadonlyMap<ObjectRow, number>;
+export const NOTHING_STAGED: Staged = new Map();
 
 /** Returns how many objects were inserted, updated or deleted; throws `StoreError`. */
 export async function applyChanges(

@@ -114,16 +114,23 @@ export type Decision = { readonly questions: readonly ContentQuestion[] } | Writ
 export interface WriteRequest {
   /** Lock slots of all objects, ascending, each once. */
   readonly slots: readonly number[];
-  /** All objects whose state is needed, each once. */
+  /**
+   * Saves without condition, each the only command of its object. A session may presume that all of them are newer than
+   * what is stored, and write them without reading that: it is so if all go through their guard.
+   */
+  readonly presumable: readonly ObjectRow[];
+  /** All other objects whose state is needed, each once. */
   readonly ids: readonly string[];
   readonly claims: readonly ClaimKey[];
-  /** Rows that will probably be written; a large batch sends them ahead of the locks. */
+  /** Rows of other objects that will probably be written; a large batch sends them ahead of the locks. */
   readonly candidates: readonly ObjectRow[];
   /**
    * Decides what to write. Called under the locks, again after questions were answered, and anew in a later
    * transaction if this one fails; so it starts from nothing each time.
+   *
+   * @param presumed whether the presumable rows are written already, so that only the others are decided about.
    */
-  readonly decide: (snapshot: Snapshot) => Decision;
+  readonly decide: (snapshot: Snapshot, presumed: boolean) => Decision;
   /** Find the rows that the database refuses instead of failing at the first. */
   readonly isolate: boolean;
 }
@@ -133,6 +140,8 @@ export interface WriteResult {
   readonly heldSlots: ReadonlySet<number>;
   /** How the rows were sent. */
   readonly path: 'rows' | 'copy';
+  /** Whether the presumable rows were written as they are, without having been decided about. */
+  readonly presumed: boolean;
   /** Rows inserted, updated or deleted. */
   readonly rows: number;
   /** Of an isolating write: rows that the database refused, and on which nothing rests; the others are written. */

@@ -1,14 +1,16 @@
 /**
  * One writer's connection and its transactions:
- * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT.
+ * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT;
+ * without states and decision for what is presumed to be newer than what is stored.
  */
-import { applyChanges, type Staged } from './apply-changes.ts';
+import { applyChanges, NOTHING_STAGED, type Staged } from './apply-changes.ts';
 import { beginWithSlots } from './begin-with-slots.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
 import { CopyRoom } from './copy-rows.ts';
 import { CHECK_AT_ONCE, isolateQuestions, isolateRefusedRows } from './isolate-refused-rows.ts';
 import { lockSlots } from './lock-slots.ts';
+import { Presumption } from './presumption.ts';
 import { readClaims } from './read-claims.ts';
 import { ReadSession } from './read-session.ts';
 import { readStates } from './read-states.ts';
@@ -26,6 +28,8 @@ import {
 } from './store.ts';
 import { StoreError } from './store-error.ts';
 import { CREATE_TRIALS } from './try-rows.ts';
+import { upsertObjects } from './upsert-objects.ts';
+import { upsertStagedObjects } from './upsert-staged-objects.ts';
 
 const BEGIN = { text: 'BEGIN' };
 const COMMIT = { text: 'COMMIT' };
@@ -36,6 +40,7 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   /** Connections that have the temporary table, each with the buffer that is sent over it. */
   readonly #staging = new WeakMap<Connection, CopyRoom>();
   readonly #trying = new WeakSet<Connection>();
+  readonly #presumption = new Presumption();
 
   /** @param copyRowsMin from how many candidate rows on they are sent by COPY. */
   constructor(open: () => Promise<Connection>, copyRowsMin: number) {
@@ -44,11 +49,29 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   }
 
   async write(request: WriteRequest): Promise<WriteResult> {
-    return await this.run((connection) => this.#write(connection, request));
+    return await this.run(async (connection) => {
+      if (request.presumable.length > 0 && !request.isolate && this.#presumption.holds) {
+        const result = await this.#write(connection, request, true);
+        if (result !== undefined) {
+          if (result.presumed) this.#presumption.confirmed();
+          return result;
+        }
+        this.#presumption.failed();
+      }
+      const result = await this.#write(connection, request, false);
+      if (result === undefined) throw new Error('a write that presumes nothing did not end');
+      return result;
+    });
   }
 
-  async #write(connection: Connection, request: WriteRequest): Promise<WriteResult> {
-    const byCopy = !request.isolate && request.candidates.length >= this.#copyRowsMin;
+  /** Returns `undefined`, and has written nothing, if it presumed what is not so. */
+  async #write(
+    connection: Connection,
+    request: WriteRequest,
+    mayPresume: boolean,
+  ): Promise<WriteResult | undefined> {
+    const rowCount = request.presumable.length + request.candidates.length;
+    const byCopy = !request.isolate && rowCount >= this.#copyRowsMin;
     if (byCopy && !this.#staging.has(connection)) {
       await connection.query(CREATE_STAGING);
       this.#staging.set(connection, new CopyRoom());
@@ -58,52 +81,74 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
       this.#trying.add(connection);
     }
     try {
-      const [staged, heldSlots] = await this.#begin(connection, request, byCopy);
-      const decision = await this.#decide(connection, request, heldSlots);
-      const written = request.isolate
-        ? await this.#isolate(connection, decision)
-        : { rows: await this.#apply(connection, decision.passes, staged), refused: [] };
+      const heldSlots = await this.#begin(connection, request, byCopy);
+      // Of rows in held slots nothing may be presumed.
+      const presumed = mayPresume && heldSlots.size === 0;
+      if (presumed && !(await this.#upsert(connection, request, byCopy))) {
+        await connection.query(ROLLBACK);
+        return undefined;
+      }
+      const written = await this.#writeDecided(connection, request, { heldSlots, byCopy, presumed });
       await connection.query(COMMIT);
-      return { heldSlots, path: byCopy ? 'copy' : 'rows', ...written };
+      const rows = written.rows + (presumed ? request.presumable.length : 0);
+      return { heldSlots, path: byCopy ? 'copy' : 'rows', presumed, rows, refused: written.refused };
     } catch (error) {
       await rollBack(connection);
       throw error;
     }
   }
 
-  /** Returns what was staged, and the slots that somebody else holds. */
+  /** Returns the slots that somebody else holds. */
   async #begin(
     connection: Connection,
-    { isolate, candidates, slots }: WriteRequest,
+    { isolate, presumable, candidates, slots }: WriteRequest,
     byCopy: boolean,
-  ): Promise<[Staged, ReadonlySet<number>]> {
+  ): Promise<ReadonlySet<number>> {
     // Mostly a small batch, for which every round trip counts.
-    if (!byCopy && !isolate) return [new Map(), await beginWithSlots(connection, slots)];
+    if (!byCopy && !isolate) return await beginWithSlots(connection, slots);
     await connection.query(BEGIN);
     if (isolate) await connection.query(CHECK_AT_ONCE);
-    const staged = byCopy ? await this.#stage(connection, candidates) : new Map();
-    return [staged, await lockSlots(connection, slots)];
+    const room = this.#staging.get(connection);
+    if (byCopy && room !== undefined) await stageObjects(connection, [...presumable, ...candidates], room);
+    return await lockSlots(connection, slots);
   }
 
-  async #stage(connection: Connection, candidates: readonly ObjectRow[]): Promise<Staged> {
-    await stageObjects(connection, candidates, this.#staging.get(connection) ?? new CopyRoom());
-    const staged = new Map<ObjectRow, number>();
-    for (let ord = 0; ord < candidates.length; ord += 1) staged.set(candidates[ord] as ObjectRow, ord);
-    return staged;
+  /** Returns whether everything presumable went through its guard. */
+  async #upsert(connection: Connection, { presumable }: WriteRequest, byCopy: boolean): Promise<boolean> {
+    const count = byCopy
+      ? await upsertStagedObjects(connection, presumable.length)
+      : await upsertObjects(connection, presumable);
+    return count === presumable.length;
+  }
+
+  /** Writes what must be decided about; that is nothing if all was presumed. */
+  async #writeDecided(
+    connection: Connection,
+    request: WriteRequest,
+    { heldSlots, byCopy, presumed }: { heldSlots: ReadonlySet<number>; byCopy: boolean; presumed: boolean },
+  ): Promise<Pick<WriteResult, 'rows' | 'refused'>> {
+    const { presumable, candidates, isolate } = request;
+    if (presumed && request.ids.length === 0) return { rows: 0, refused: [] };
+    const decision = await this.#decide(connection, request, heldSlots, presumed);
+    if (isolate) return await this.#isolate(connection, decision);
+    const staged = byCopy ? stagedRows(presumable, candidates) : NOTHING_STAGED;
+    return { rows: await this.#apply(connection, decision.passes, staged), refused: [] };
   }
 
   async #decide(
     connection: Connection,
     request: WriteRequest,
     heldSlots: ReadonlySet<number>,
+    presumed: boolean,
   ): Promise<WriteDecision> {
-    const states = await readStates(connection, request.ids);
+    const ids = presumed ? request.ids : [...request.presumable.map(({ id }) => id), ...request.ids];
+    const states = await readStates(connection, ids);
     const claims = request.claims.length > 0 ? await readClaims(connection, request.claims) : new Map();
     let answers: Map<object, boolean> = new Map();
     // Each round answers all questions that can be asked so far; an object with n equal versions takes at most n.
     for (;;) {
       const snapshot: Snapshot = { heldSlots, states, claims, answers };
-      const decision: Decision = request.decide(snapshot);
+      const decision: Decision = request.decide(snapshot, presumed);
       if (decision.questions === undefined) return decision;
       const compare = request.isolate ? isolateQuestions : compareContents;
       answers = new Map([...answers, ...(await compare(connection, decision.questions))]);
@@ -130,6 +175,13 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     }
     return { rows, refused };
   }
+}
+
+/** Where rows lie in the temporary table: in the order in which they were sent. */
+function stagedRows(...sent: (readonly ObjectRow[])[]): Staged {
+  const staged = new Map<ObjectRow, number>();
+  for (const rows of sent) for (const row of rows) staged.set(row, staged.size);
+  return staged;
 }
 
 /** Leaves the connection outside any transaction, or unusable; never throws. */

@@ -13,7 +13,7 @@ import {
   type WriteSession,
 } from '../store/store.ts';
 import { isGuardMiss, StoreError, storeErrorOf } from '../store/store-error.ts';
-import { type BatchCommand, isClaim, isSave, type Verdict } from './batch-command.ts';
+import { type BatchCommand, type BatchSave, isClaim, isSave, type Verdict } from './batch-command.ts';
 import type { Caution } from './caution.ts';
 import { type BatchDecision, decideBatch } from './decide.ts';
 import { markKnownVersions } from './known-versions.ts';
@@ -59,29 +59,25 @@ export async function writeBatch(
       ? []
       : frames.filter(({ entries }) => entries.some(({ slot }) => slot !== undefined && heldSlots.has(slot))),
   );
-  for (const { entries, delivery, ambiguous } of frames) {
-    for (const work of entries) {
-      const { item } = work;
-      if (item === undefined) continue;
-      const verdict = write.verdicts.get(item);
-      if (verdict !== undefined && !write.isRefused(item))
-        answerWrite(item, work, verdict, delivery.redelivered || ambiguous);
-    }
-  }
+  write.answer();
   markKnownVersions(frames);
   return { setAside };
 }
 
 class BatchWriting {
   heldSlots: ReadonlySet<number> = new Set();
-  verdicts: ReadonlyMap<BatchCommand, Verdict> = new Map();
   readonly #frames: readonly WorkFrame[];
   readonly #context: WriteBatchContext;
-  readonly #objects = new Map<string, BatchCommand[]>();
+  /** Saves without condition that are the only commands of their objects, by id: mostly all there is. */
+  readonly #plain = new Map<string, BatchSave>();
+  /** The commands of all other objects, by id, in queue order. */
+  readonly #others = new Map<string, BatchCommand[]>();
   readonly #slots: number[];
   readonly #claims: ClaimKey[] = [];
   readonly #refused = new Set<BatchCommand>();
   #decided: BatchDecision | undefined;
+  /** The plain ones were written as they are, without a verdict. */
+  #presumed = false;
   /** What had been written by all writers when this batch was first taken for systemically refused. */
   #writesBefore: number | undefined;
 
@@ -93,23 +89,54 @@ class BatchWriting {
       for (const { item, line } of entries) {
         if (item === undefined || line !== undefined) continue;
         slots.add(item.slot);
-        const { id } = item.command;
-        const commands = this.#objects.get(id);
-        if (commands === undefined) this.#objects.set(id, [item]);
-        else commands.push(item);
-        if (isClaim(item)) this.#claims.push({ id, claim: item.command.claim });
+        this.#add(item);
+        if (isClaim(item)) this.#claims.push({ id: item.command.id, claim: item.command.claim });
       }
     }
     this.#slots = [...slots].toSorted((a, b) => a - b);
   }
 
-  /** Whether there is nothing to write. */
-  get isEmpty(): boolean {
-    return this.#objects.size === 0;
+  #add(item: BatchCommand): void {
+    const { id } = item.command;
+    const others = this.#others.get(id);
+    if (others !== undefined) {
+      others.push(item);
+      return;
+    }
+    const plain = this.#plain.get(id);
+    if (plain !== undefined) {
+      this.#plain.delete(id);
+      this.#others.set(id, [plain, item]);
+    } else if (isSave(item) && item.command.ifVersion === undefined) {
+      this.#plain.set(id, item);
+    } else {
+      this.#others.set(id, [item]);
+    }
   }
 
-  isRefused(item: BatchCommand): boolean {
-    return this.#refused.has(item);
+  /** Whether there is nothing to write. */
+  get isEmpty(): boolean {
+    return this.#plain.size === 0 && this.#others.size === 0;
+  }
+
+  /** Gives every command its answer that was written or decided about. */
+  answer(): void {
+    const verdicts = this.#decided?.verdicts;
+    for (const { entries, delivery, ambiguous } of this.#frames) {
+      const redelivered = delivery.redelivered || ambiguous;
+      for (const work of entries) {
+        const { item, line } = work;
+        if (item === undefined || line !== undefined) continue;
+        const { id } = item.command;
+        const verdict = verdicts?.get(item);
+        if (verdict !== undefined) {
+          answerWrite(item, work, verdict, redelivered);
+        } else if (this.#presumed && isSave(item) && this.#plain.get(id) === item) {
+          const { version, epoch } = item.command;
+          work.line = { id, outcome: 'applied', version, epoch };
+        }
+      }
+    }
   }
 
   async run(): Promise<void> {
@@ -121,7 +148,7 @@ class BatchWriting {
         const startedAt = performance.now();
         const result = await session.write(this.#request(isolate));
         this.heldSlots = result.heldSlots;
-        this.verdicts = this.#decided?.verdicts ?? new Map();
+        this.#presumed = result.presumed;
         retry.succeeded();
         if (result.rows > 0) streak.written();
         if (result.refused.length > 0) this.#reject(result.refused, attempt);
@@ -159,27 +186,39 @@ class BatchWriting {
   }
 
   #request(isolate: boolean): WriteRequest {
+    // What an earlier attempt decided is void.
+    this.#decided = undefined;
     return {
       slots: this.#slots,
-      ids: [...this.#objects.keys()],
+      presumable: this.#presumable(),
+      ids: [...this.#others.keys()],
       claims: this.#claims,
       candidates: this.#candidates(),
-      decide: (snapshot) => {
-        this.#decided = decideBatch(this.#objects, snapshot, this.#refused);
+      decide: (snapshot, presumed) => {
+        this.#decided = decideBatch(presumed ? this.#others : this.#all(), snapshot, this.#refused);
         return this.#decided.decision;
       },
       isolate,
     };
   }
 
-  /** The newest save of each object, unless a delete follows it: what is most likely written. */
+  #presumable(): ObjectRow[] {
+    const rows: ObjectRow[] = [];
+    for (const item of this.#plain.values()) if (!this.#refused.has(item)) rows.push(item.row);
+    return rows;
+  }
+
+  #all(): Map<string, readonly BatchCommand[]> {
+    const all = new Map<string, readonly BatchCommand[]>(this.#others);
+    for (const [id, item] of this.#plain) all.set(id, [item]);
+    return all;
+  }
+
+  /** The newest save of each of the other objects, unless a delete follows it: what is most likely written. */
   #candidates(): ObjectRow[] {
     const rows: ObjectRow[] = [];
-    for (const commands of this.#objects.values()) {
-      const last =
-        commands.length === 1 && this.#refused.size === 0
-          ? commands[0]
-          : commands.findLast((item) => !isClaim(item) && !this.#refused.has(item));
+    for (const commands of this.#others.values()) {
+      const last = commands.findLast((item) => !isClaim(item) && !this.#refused.has(item));
       if (last !== undefined && isSave(last)) rows.push(last.row);
     }
     return rows;

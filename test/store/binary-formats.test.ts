@@ -190,6 +190,7 @@ describe('the two ways of writing', () => {
       const rows = Array.from({ length: count }, (_, n) => save(`${count}-${n}`, '{}', { version: 1 }));
       const { path } = await session.write({
         slots: [],
+        presumable: [],
         ids: [],
         claims: [],
         candidates: rows.flatMap((item) => (isClaim(item) || item.row === undefined ? [] : [item.row])),

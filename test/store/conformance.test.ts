@@ -32,8 +32,14 @@ const stores: [name: string, open: () => Store][] = [
   ['PostgreSQL by arrays', () => new PostgresStore({ ...scratch.connectionOptions(), copyRowsMin: 50_000 })],
   ['PostgreSQL by COPY', () => new PostgresStore({ ...scratch.connectionOptions(), copyRowsMin: 1 })],
 ];
+const ways = stores.flatMap(([name, open]): [name: string, open: () => Store, presumes: boolean][] => [
+  [name, open, false],
+  [`${name}, presuming that saves are newer`, open, true],
+]);
 
-describe.each(stores)('%s', (name, open) => {
+describe.each(ways)('%s', (name, open, presumes) => {
+  const writeBatch = (session: WriteSession, commands: readonly BatchCommand[]) =>
+    runBatch(session, commands, presumes);
   const store = open();
   const sessions: (WriteSession | ReadSession)[] = [];
   const writing = (): WriteSession => {
@@ -48,13 +54,13 @@ describe.each(stores)('%s', (name, open) => {
   const freshId = (): string => `${name}/${randomUUID()}`;
   const load = async (id: string) => (await session.load([{ id, document: true }]))[0];
   const outcomesOf = async (...commands: Parameters<typeof runBatch>[1]) => {
-    const { outcomes } = await runBatch(session, commands);
+    const { outcomes } = await writeBatch(session, commands);
     return commands.map((item) => outcomes.get(item)?.outcome);
   };
 
   it('gives a saved object back with version, epoch, type and call sequence', async () => {
     const id = freshId();
-    await runBatch(session, [save(id, '{"a": 1}', { version: 3, epoch: 2, type: 'Room', nextRcseq: 7 })]);
+    await writeBatch(session, [save(id, '{"a": 1}', { version: 3, epoch: 2, type: 'Room', nextRcseq: 7 })]);
     expect(await load(id)).toEqual({
       id,
       live: true,
@@ -73,38 +79,38 @@ describe.each(stores)('%s', (name, open) => {
 
   it('leaves the document out where it is not wanted', async () => {
     const id = freshId();
-    await runBatch(session, [save(id, '{"a": 1}', { version: 1 })]);
+    await writeBatch(session, [save(id, '{"a": 1}', { version: 1 })]);
     const [found] = await session.load([{ id, document: false }]);
     expect(found).toMatchObject({ live: true, version: 1, document: undefined });
   });
 
   it('answers loads in the order of the question, repeated ids included', async () => {
     const [one, other] = [freshId(), freshId()];
-    await runBatch(session, [save(one, '{}', { version: 1 }), save(other, '{}', { version: 2 })]);
+    await writeBatch(session, [save(one, '{}', { version: 1 }), save(other, '{}', { version: 2 })]);
     const found = await session.load([other, one, other].map((id) => ({ id, document: false })));
     expect(found.map(({ version }) => version)).toEqual([2, 1, 2]);
   });
 
   it('keeps version and epoch of a deleted object, and forgets its call sequence', async () => {
     const id = freshId();
-    await runBatch(session, [save(id, '{}', { version: 1, epoch: 4, nextRcseq: 9 })]);
-    await runBatch(session, [remove(id, { version: 5, epoch: 4 })]);
+    await writeBatch(session, [save(id, '{}', { version: 1, epoch: 4, nextRcseq: 9 })]);
+    await writeBatch(session, [remove(id, { version: 5, epoch: 4 })]);
     expect(await load(id)).toMatchObject({ live: false, version: 5, epoch: 4 });
     expect(await outcomesOf(save(id, '{}', { version: 4, epoch: 4 }))).toEqual(['superseded']);
-    await runBatch(session, [save(id, '{}', { version: 6, epoch: 4, nextRcseq: 2 })]);
+    await writeBatch(session, [save(id, '{}', { version: 6, epoch: 4, nextRcseq: 2 })]);
     expect(await load(id)).toMatchObject({ live: true, version: 6, nextRcseq: 2 });
   });
 
   it('never lowers a call sequence while the object lives', async () => {
     const id = freshId();
-    await runBatch(session, [save(id, '{}', { version: 1, nextRcseq: 9 })]);
-    await runBatch(session, [save(id, '{}', { version: 2, nextRcseq: 3 }), save(id, '{}', { version: 3 })]);
+    await writeBatch(session, [save(id, '{}', { version: 1, nextRcseq: 9 })]);
+    await writeBatch(session, [save(id, '{}', { version: 2, nextRcseq: 3 }), save(id, '{}', { version: 3 })]);
     expect(await load(id)).toMatchObject({ version: 3, nextRcseq: 9 });
   });
 
   it('tells the same content from another at an equal version, however it is written', async () => {
     const id = freshId();
-    await runBatch(session, [save(id, '{"a": 1, "b": [2]}', { version: 1 })]);
+    await writeBatch(session, [save(id, '{"a": 1, "b": [2]}', { version: 1 })]);
     expect(
       await outcomesOf(
         save(id, '{"b":[2],"a":1.0}', { version: 1 }),
@@ -133,9 +139,9 @@ describe.each(stores)('%s', (name, open) => {
     const [first, second] = [randomUUID(), randomUUID()];
     const claimed = async (claimId: string) => {
       const item = claim(id, claimId);
-      return (await runBatch(session, [item])).outcomes.get(item);
+      return (await writeBatch(session, [item])).outcomes.get(item);
     };
-    await runBatch(session, [save(id, '{}', { version: 1 })]);
+    await writeBatch(session, [save(id, '{}', { version: 1 })]);
     expect(await claimed(first)).toEqual({ outcome: 'claimed', epoch: 1 });
     expect(await claimed(second)).toEqual({ outcome: 'claimed', epoch: 2 });
     expect(await claimed(first)).toEqual({ outcome: 'claimed', epoch: 1 });
@@ -146,14 +152,14 @@ describe.each(stores)('%s', (name, open) => {
   it('claims an object that was never stored, which then begins at version 1', async () => {
     const id = freshId();
     const item = claim(id, randomUUID(), 40);
-    const { outcomes } = await runBatch(session, [item, save(id, '{}', { version: 1, epoch: 40 })]);
+    const { outcomes } = await writeBatch(session, [item, save(id, '{}', { version: 1, epoch: 40 })]);
     expect(outcomes.get(item)).toEqual({ outcome: 'claimed', epoch: 40 });
     expect(await load(id)).toMatchObject({ live: true, version: 1, epoch: 40 });
   });
 
   it('forgets tombstones and claims that are old enough', async () => {
     const id = freshId();
-    await runBatch(session, [
+    await writeBatch(session, [
       save(id, '{}', { version: 1 }),
       remove(id, { version: 2 }),
       claim(id, randomUUID()),
@@ -166,11 +172,11 @@ describe.each(stores)('%s', (name, open) => {
   it('lists live objects of one type in byte order of their ids, page by page', async () => {
     const type = randomUUID();
     const ids = ['b', 'B', 'a', 'é', '😀', '~', 'aa'].map((id) => freshId().slice(0, 3) + type + id);
-    await runBatch(
+    await writeBatch(
       session,
       ids.map((id, i) => save(id, `{"i": ${i}}`, { version: i + 1, type })),
     );
-    await runBatch(session, [remove(ids[5] ?? '', { version: 100 })]);
+    await writeBatch(session, [remove(ids[5] ?? '', { version: 100 })]);
     const expected = ids
       .filter((_, i) => i !== 5)
       .toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
@@ -204,7 +210,7 @@ describe.each(stores)('%s', (name, open) => {
         const model = new Model();
         for (const batch of batches) {
           const commands = batch.map((item) => renamed(item, prefix));
-          const { outcomes } = await runBatch(session, commands);
+          const { outcomes } = await writeBatch(session, commands);
           for (const item of commands) {
             const expected = model.apply(item);
             if (!isAllowed(outcomes.get(item), expected)) {

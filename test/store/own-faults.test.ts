@@ -11,6 +11,7 @@ it('an error of the decision reaches the caller, nothing is written, and the ses
   const fault = new TypeError('a fault of ours');
   const request = {
     slots: [1],
+    presumable: [],
     ids: ['a'],
     claims: [],
     candidates: [],

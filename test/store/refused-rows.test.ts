@@ -34,6 +34,7 @@ function requestOf(commands: readonly BatchCommand[], isolate: boolean): WriteRe
   const objects = new Map(commands.map((item) => [item.command.id, [item]]));
   return {
     slots: [...new Set(commands.map(({ slot }) => slot))].toSorted((a, b) => a - b),
+    presumable: [],
     ids: [...objects.keys()],
     claims: [],
     candidates: commands.flatMap((item) => (isSave(item) ? [item.row] : [])),

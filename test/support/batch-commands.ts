@@ -46,10 +46,15 @@ export function claim(id: string, claimId: string, proposed = 0): BatchCommand {
 
 export type Outcome = Verdict | { readonly outcome: 'rejected' };
 
-/** Outcomes by command, in no particular order; commands in held slots have none. */
+/**
+ * Outcomes by command, in no particular order; commands in held slots have none.
+ *
+ * @param presumes whether the session may write plain saves without reading what is stored.
+ */
 export async function runBatch(
   session: WriteSession,
   commands: readonly BatchCommand[],
+  presumes = false,
 ): Promise<{ outcomes: Map<BatchCommand, Outcome>; heldSlots: ReadonlySet<number> }> {
   const objects = new Map<string, BatchCommand[]>();
   for (const item of commands) {
@@ -59,26 +64,49 @@ export async function runBatch(
   const claims = commands.flatMap((item): ClaimKey[] =>
     isClaim(item) ? [{ id: item.command.id, claim: item.command.claim }] : [],
   );
+  const plain = [...objects.values()].flatMap(([first, ...more]) =>
+    presumes &&
+    first !== undefined &&
+    isSave(first) &&
+    first.command.ifVersion === undefined &&
+    more.length === 0
+      ? [first]
+      : [],
+  );
+  const others = new Map(objects);
+  for (const { command } of plain) others.delete(command.id);
   const refused = new Set<BatchCommand>();
   let isolate = false;
   for (;;) {
     let decided: BatchDecision | undefined;
     try {
-      const { heldSlots, refused: refusedRows } = await session.write({
+      const presumable = plain.filter((item) => !refused.has(item));
+      const {
+        heldSlots,
+        refused: refusedRows,
+        presumed,
+      } = await session.write({
         slots: [...new Set(commands.map(({ slot }) => slot))].toSorted((a, b) => a - b),
-        ids: [...objects.keys()],
+        presumable: presumable.map(({ row }) => row),
+        ids: [...others.keys()],
         claims,
-        candidates: [...objects.values()].flatMap((items) => {
+        candidates: [...others.values()].flatMap((items) => {
           const last = items.findLast((item) => !isClaim(item) && !refused.has(item));
           return last !== undefined && isSave(last) ? [last.row] : [];
         }),
-        decide: (snapshot) => {
-          decided = decideBatch(objects, snapshot, refused);
+        decide: (snapshot, withoutPlain) => {
+          decided = decideBatch(withoutPlain ? others : objects, snapshot, refused);
           return decided.decision;
         },
         isolate,
       });
       const outcomes = new Map<BatchCommand, Outcome>(decided?.verdicts);
+      if (presumed) {
+        for (const item of presumable) {
+          const { version, epoch } = item.command;
+          outcomes.set(item, { outcome: 'applied', version, epoch });
+        }
+      }
       for (const { row } of refusedRows) {
         const owner = decided?.owners.get(row);
         if (owner !== undefined) refused.add(owner);

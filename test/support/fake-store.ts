@@ -115,11 +115,17 @@ class FakeSession implements WriteSession {
     this.#store.options.beforeWrite?.();
     const tables = copy(this.#store.tables);
     const heldSlots = new Set(request.slots.filter((slot) => this.#store.heldSlots.has(slot)));
-    const passes = decide(request, tables, heldSlots);
-    let rows = 0;
-    for (const changes of passes) rows += this.#apply(changes, tables, request.isolate);
+    const { presumable, isolate } = request;
+    const presumed =
+      presumable.length > 0 &&
+      !isolate &&
+      heldSlots.size === 0 &&
+      presumable.every((row) => isNewer(row, tables));
+    let rows = presumed ? this.#apply(changesOf(presumable, tables), tables, false) : 0;
+    const passes = decide(request, tables, heldSlots, presumed);
+    for (const changes of passes) rows += this.#apply(changes, tables, isolate);
     this.#store.tables = tables;
-    return { heldSlots, path: 'rows', rows, refused: [] };
+    return { heldSlots, path: 'rows', presumed, rows, refused: [] };
   }
 
   async load(wanted: readonly LoadWanted[]): Promise<LoadedObject[]> {
@@ -170,9 +176,26 @@ class FakeSession implements WriteSession {
   }
 }
 
-function decide(request: WriteRequest, tables: Tables, heldSlots: ReadonlySet<number>): readonly Changes[] {
+function isNewer({ id, version, epoch }: ObjectRow, { rows, tombstones }: Tables): boolean {
+  const row = rows.get(id);
+  return !tombstones.has(id) && (row === undefined || (row.version < version && row.epoch <= epoch));
+}
+
+function changesOf(presumable: readonly ObjectRow[], { rows }: Tables): Changes {
+  const inserts = presumable.filter(({ id }) => !rows.has(id));
+  const updates = presumable.filter(({ id }) => rows.has(id)).map((row) => ({ row, recreated: false }));
+  return { inserts, updates, deletes: [], tombstones: [], epochs: [], claims: [], revived: [] };
+}
+
+function decide(
+  request: WriteRequest,
+  tables: Tables,
+  heldSlots: ReadonlySet<number>,
+  presumed: boolean,
+): readonly Changes[] {
   const states = new Map<string, StoredState>();
-  for (const id of request.ids) {
+  const presumable = presumed ? [] : request.presumable.map(({ id }) => id);
+  for (const id of [...presumable, ...request.ids]) {
     const row = tables.rows.get(id);
     const tombstone = tables.tombstones.get(id);
     const { version, epoch } = row ?? tombstone ?? { version: 0, epoch: 0 };
@@ -181,7 +204,7 @@ function decide(request: WriteRequest, tables: Tables, heldSlots: ReadonlySet<nu
   }
   const answers = new Map<object, boolean>();
   for (;;) {
-    const decision = request.decide({ heldSlots, states, claims: tables.claims, answers });
+    const decision = request.decide({ heldSlots, states, claims: tables.claims, answers }, presumed);
     if (decision.questions === undefined) return decision.passes;
     for (const question of decision.questions) answers.set(question.asker, sameContent(question, tables));
   }

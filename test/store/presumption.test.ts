@@ -1,0 +1,178 @@
+/**
+ * Saves that are presumed to be newer than what is stored. Goal: where they are, nothing is read; where one is not, nothing of
+ * the presumption is left behind and every outcome is that of reading first; and it is then not presumed for a while.
+ */
+import { describe, expect, it } from 'vitest';
+import { Presumption } from '../../src/store/presumption.ts';
+import type { BatchCommand } from '../../src/worker/batch-command.ts';
+import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
+import { openScratch } from '../support/scratch.ts';
+import { COPY_ROWS_MIN, openStore, type TestStore } from '../support/test-store.ts';
+
+const scratch = await openScratch();
+const CLAIM = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b';
+
+/** Others in the same batch. */
+const others = (version: number): BatchCommand[] =>
+  ['other-1', 'other-2'].map((id) => save(id, '{}', { version }));
+const OTHERS_APPLIED = ['applied', 'applied'];
+
+/** A session, and the names of the statements that went over its connection for the first time. */
+async function watched(store: TestStore) {
+  const proxy = await scratch.openProxy(store.databaseUrl);
+  const seen = new Set<string>();
+  proxy.watch = (direction, bytes) => {
+    if (direction === 'down') return undefined;
+    for (const [name] of bytes.toString('latin1').matchAll(/holdfast-[a-z-]+/g)) seen.add(name);
+    return undefined;
+  };
+  return { session: store.open({ databaseUrl: proxy.url }), seen };
+}
+
+describe.each([
+  ['by arrays', COPY_ROWS_MIN.rows, 'holdfast-upsert-objects'],
+  ['by COPY', COPY_ROWS_MIN.copy, 'holdfast-upsert-staged-objects'],
+])('saves %s', (_, copyRowsMin, statement) => {
+  it('are written, new and again, without reading what is stored', async () => {
+    const store = await openStore(scratch, { copyRowsMin });
+    const { session, seen } = await watched(store);
+    for (const version of [1, 2]) {
+      const item = save('a', `{"n":${version}}`, { version, nextRcseq: version === 1 ? 7 : 3 });
+      const { outcomes } = await runBatch(session, [item, ...others(version)], true);
+      expect(outcomes.get(item)).toEqual({ outcome: 'applied', version, epoch: 0 });
+    }
+    expect(seen).toContain(statement);
+    expect(seen).not.toContain('holdfast-read-states');
+    expect(
+      await store.rows(`SELECT data->>'n', version, next_rcseq FROM goverse_objects WHERE object_id = 'a'`),
+    ).toEqual([['2', '2', '7']]);
+  });
+
+  it.each<[what: string, before: BatchCommand[], command: BatchCommand, outcome: object, stored: unknown[]]>([
+    [
+      'an older version',
+      [save('a', '{"n":9}', { version: 9 })],
+      save('a', '{"n":2}', { version: 2 }),
+      { outcome: 'superseded', version: 9, epoch: 0 },
+      [['9']],
+    ],
+    [
+      'the same version with other content',
+      [save('a', '{"n":9}', { version: 9 })],
+      save('a', '{"n":2}', { version: 9 }),
+      { outcome: 'conflict', version: 9, epoch: 0 },
+      [['9']],
+    ],
+    [
+      'the same version once more',
+      [save('a', '{"n":9}', { version: 9 })],
+      save('a', '{"n":9}', { version: 9 }),
+      { outcome: 'applied', version: 9, epoch: 0 },
+      [['9']],
+    ],
+    [
+      'an epoch that is over',
+      [claim('a', CLAIM, 5)],
+      save('a', '{"n":2}', { version: 2 }),
+      { outcome: 'fenced', version: 0, epoch: 5 },
+      [],
+    ],
+    [
+      'an object that was deleted later',
+      [save('a', '{"n":1}', { version: 1 }), remove('a', { version: 9 })],
+      save('a', '{"n":2}', { version: 2 }),
+      { outcome: 'superseded', version: 9, epoch: 0 },
+      [],
+    ],
+    [
+      'an object that was deleted before',
+      [save('a', '{"n":1}', { version: 1 }), remove('a', { version: 2 })],
+      save('a', '{"n":3}', { version: 3 }),
+      { outcome: 'applied', version: 3, epoch: 0 },
+      [['3']],
+    ],
+  ])('are decided about if one of them is of %s', async (_what, before, command, outcome, stored) => {
+    const store = await openStore(scratch, { copyRowsMin });
+    const { session, seen } = await watched(store);
+    for (const item of before) await runBatch(session, [item]);
+    const batch = [command, ...others(1)];
+    const { outcomes } = await runBatch(session, batch, true);
+    expect(seen).toContain(statement);
+    expect(outcomes.get(command)).toEqual(outcome);
+    expect(batch.slice(1).map((item) => outcomes.get(item)?.outcome)).toEqual(OTHERS_APPLIED);
+    expect(await store.rows(`SELECT data->>'n' FROM goverse_objects WHERE object_id = 'a'`)).toEqual(stored);
+    // A live object has no tombstone.
+    expect(
+      await store.rows('SELECT object_id FROM holdfast_tombstones JOIN goverse_objects USING (object_id)'),
+    ).toEqual([]);
+  });
+
+  it('are written beside commands that are decided about', async () => {
+    const store = await openStore(scratch, { copyRowsMin });
+    await runBatch(store.session, [save('gone', '{"n":1}', { version: 1 })]);
+    const batch = [
+      save('a', '{"n":1}', { version: 1 }),
+      remove('gone', { version: 2 }),
+      save('twice', '{"n":1}', { version: 1 }),
+      save('twice', '{"n":2}', { version: 2 }),
+      ...others(1),
+    ];
+    const { outcomes } = await runBatch(store.session, batch, true);
+    expect(batch.slice(0, 4).map((item) => outcomes.get(item)?.outcome)).toEqual([
+      'applied',
+      'applied',
+      'superseded',
+      'applied',
+    ]);
+    expect(
+      await store.rows(
+        `SELECT object_id, version FROM goverse_objects WHERE object_id NOT LIKE 'other-%' ORDER BY object_id`,
+      ),
+    ).toEqual([
+      ['a', '1'],
+      ['twice', '2'],
+    ]);
+  });
+
+  it('are isolated as others are if the database refuses one', async () => {
+    const store = await openStore(scratch, { copyRowsMin });
+    await store.sql.query(`ALTER TABLE goverse_objects ADD CONSTRAINT polite CHECK (NOT data ? 'rude')`);
+    const rude = save('rude', '{"rude":1}', { version: 1 });
+    const batch = [save('a', '{"n":1}', { version: 1 }), rude, ...others(1)];
+    const { outcomes } = await runBatch(store.session, batch, true);
+    expect(batch.map((item) => outcomes.get(item)?.outcome)).toEqual([
+      'applied',
+      'rejected',
+      ...OTHERS_APPLIED,
+    ]);
+  });
+});
+
+describe('the presumption', () => {
+  /** How many batches are written before it is presumed again. */
+  const skipped = (presumption: Presumption): number => {
+    let count = 0;
+    while (!presumption.holds) count += 1;
+    return count;
+  };
+
+  it('is made until it fails, then not for a while, longer each time, up to 256 batches', () => {
+    const presumption = new Presumption();
+    expect(skipped(presumption)).toBe(0);
+    const pauses = Array.from({ length: 7 }, () => {
+      presumption.failed();
+      return skipped(presumption);
+    });
+    expect(pauses).toEqual([8, 16, 32, 64, 128, 256, 256]);
+  });
+
+  it('is made as before once it has held again', () => {
+    const presumption = new Presumption();
+    presumption.failed();
+    presumption.failed();
+    skipped(presumption);
+    presumption.confirmed();
+    presumption.failed();
+    expect(skipped(presumption)).toBe(8);
+  });
+});
