@@ -60,30 +60,38 @@ export function documentFault(bytes: Uint8Array, start: number, end: number): Do
 /** One bit per open container: 1 object, 0 array. Shared, since a scan never yields to another. */
 const containers = new Uint8Array(DOCUMENT_DEPTH_MAX + 1);
 
+/**
+ * Each method is given where it begins and returns where it ends. Kept in a field instead, the place costs half as much again
+ * (measured with the 500-byte documents of the benchmarks, Node 20).
+ */
 class DocumentScanner {
   /** The first thing PostgreSQL would refuse in otherwise valid JSON. */
   unstorable: string | undefined;
   readonly #bytes: Uint8Array;
+  readonly #view: DataView;
   readonly #start: number;
   readonly #end: number;
-  #at: number;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
     this.#bytes = bytes;
+    this.#view = viewOf(bytes);
     this.#start = start;
     this.#end = end;
-    this.#at = start;
   }
 
   scan(): void {
-    this.#skipWhitespace();
-    if (this.#at >= this.#end) throw this.#invalid('the document is empty');
-    if (this.#bytes[this.#at] !== OPEN_BRACE) throw this.#invalid('the document is not a JSON object');
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let at = this.#skipWhitespace(this.#start);
+    if (at >= end) throw this.#invalid(at, 'the document is empty');
+    if (bytes[at] !== OPEN_BRACE) throw this.#invalid(at, 'the document is not a JSON object');
     let depth = 0;
     for (;;) {
       // A value begins here. Containers push and go on with their first member; scalars are consumed whole.
-      const byte = this.#bytes[this.#at];
-      if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      const byte = at < end ? (bytes[at] as number) : -1;
+      if (byte === QUOTE) {
+        at = this.#string(at);
+      } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
         depth += 1;
         if (depth > DOCUMENT_DEPTH_MAX) {
           this.unstorable = `the document is nested deeper than ${DOCUMENT_DEPTH_MAX} levels`;
@@ -91,123 +99,108 @@ class DocumentScanner {
         }
         const isObject = byte === OPEN_BRACE;
         containers[depth] = isObject ? 1 : 0;
-        this.#at += 1;
-        this.#skipWhitespace();
-        if (this.#bytes[this.#at] !== (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
-          if (isObject) this.#key();
+        at = this.#skipWhitespace(at + 1);
+        if (at >= end || bytes[at] !== (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
+          if (isObject) at = this.#key(at);
           continue;
         }
       } else {
-        this.#scalar(byte);
+        at = this.#scalar(at, byte);
       }
-      depth = this.#afterValue(depth);
-      if (depth === 0) return;
-    }
-  }
-
-  /** Closes what ends here and steps over one comma; returns the depth at which the next value begins, 0 at the end. */
-  #afterValue(from: number): number {
-    let depth = from;
-    for (;;) {
-      this.#skipWhitespace();
-      const byte = this.#at < this.#end ? this.#bytes[this.#at] : undefined;
-      const isObject = containers[depth] === 1;
-      this.#at += 1;
-      if (byte === COMMA) {
-        this.#skipWhitespace();
-        if (isObject) this.#key();
-        return depth;
-      }
-      if (byte !== (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
-        this.#at -= 1;
-        throw this.#invalid(isObject ? "expected ',' or '}'" : "expected ',' or ']'");
-      }
-      depth -= 1;
-      if (depth > 0) continue;
-      this.#skipWhitespace();
-      if (this.#at < this.#end) throw this.#invalid('something follows the object');
-      return 0;
-    }
-  }
-
-  #key(): void {
-    if (this.#bytes[this.#at] !== QUOTE) throw this.#invalid('expected a key in double quotes');
-    this.#string();
-    this.#skipWhitespace();
-    if (this.#bytes[this.#at] !== COLON) throw this.#invalid("expected ':'");
-    this.#at += 1;
-    this.#skipWhitespace();
-  }
-
-  #scalar(byte: number | undefined): void {
-    if (this.#at >= this.#end) throw this.#invalid('the document ends too early');
-    if (byte === QUOTE) this.#string();
-    else if (byte === 0x74) this.#literal('true');
-    else if (byte === 0x66) this.#literal('false');
-    else if (byte === 0x6e) this.#literal('null');
-    else this.#number();
-  }
-
-  #literal(word: string): void {
-    for (let i = 0; i < word.length; i += 1) {
-      if (this.#bytes[this.#at + i] !== word.charCodeAt(i)) throw this.#invalid('expected a value');
-    }
-    this.#at += word.length;
-  }
-
-  #string(): void {
-    const bytes = this.#bytes;
-    const end = this.#end;
-    let at = this.#at + 1;
-    for (;;) {
-      if (at >= end) {
-        this.#at = end;
-        throw this.#invalid('a string is not closed');
-      }
-      const byte = bytes[at] as number;
-      if (byte === QUOTE) break;
-      if (byte === BACKSLASH) {
-        this.#at = at;
-        this.#escape();
-        at = this.#at;
-      } else if (byte < 0x20) {
-        this.#at = at;
-        throw this.#invalid('a string has an unescaped control character');
-      } else {
+      // A value has ended: close what ends here, and step over one comma.
+      for (;;) {
+        at = this.#skipWhitespace(at);
+        const next = at < end ? bytes[at] : -1;
+        const isObject = containers[depth] === 1;
+        if (next === COMMA) {
+          at = this.#skipWhitespace(at + 1);
+          if (isObject) at = this.#key(at);
+          break;
+        }
+        if (next !== (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
+          throw this.#invalid(at, isObject ? "expected ',' or '}'" : "expected ',' or ']'");
+        }
         at += 1;
+        depth -= 1;
+        if (depth > 0) continue;
+        at = this.#skipWhitespace(at);
+        if (at < end) throw this.#invalid(at, 'something follows the object');
+        return;
       }
     }
-    this.#at = at + 1;
+  }
+
+  /** A key, its colon, and the white space behind it. */
+  #key(from: number): number {
+    const bytes = this.#bytes;
+    if (from >= this.#end || bytes[from] !== QUOTE) {
+      throw this.#invalid(from, 'expected a key in double quotes');
+    }
+    const at = this.#skipWhitespace(this.#string(from));
+    if (at >= this.#end || bytes[at] !== COLON) throw this.#invalid(at, "expected ':'");
+    return this.#skipWhitespace(at + 1);
+  }
+
+  #scalar(at: number, byte: number): number {
+    if (at >= this.#end) throw this.#invalid(at, 'the document ends too early');
+    if (byte === 0x74) return this.#literal(at, 'true');
+    if (byte === 0x66) return this.#literal(at, 'false');
+    if (byte === 0x6e) return this.#literal(at, 'null');
+    return this.#number(at);
+  }
+
+  #literal(at: number, word: string): number {
+    for (let i = 0; i < word.length; i += 1) {
+      if (at + i >= this.#end || this.#bytes[at + i] !== word.charCodeAt(i)) {
+        throw this.#invalid(at, 'expected a value');
+      }
+    }
+    return at + word.length;
+  }
+
+  #string(from: number): number {
+    const bytes = this.#bytes;
+    const view = this.#view;
+    const end = this.#end;
+    let at = from + 1;
+    for (;;) {
+      while (at + 4 <= end && !hasSpecial(view.getInt32(at, true))) at += 4;
+      // Now it is near, or the end is.
+      while (at < end && isPlain(bytes[at] as number)) at += 1;
+      if (at >= end) throw this.#invalid(end, 'a string is not closed');
+      const byte = bytes[at];
+      if (byte === QUOTE) return at + 1;
+      if (byte !== BACKSLASH) throw this.#invalid(at, 'a string has an unescaped control character');
+      at = this.#escape(at);
+    }
   }
 
   /** Stands on a backslash, steps over the whole escape, a surrogate pair as one. */
-  #escape(): void {
-    const kind = this.#at + 1 < this.#end ? (this.#bytes[this.#at + 1] as number) : -1;
+  #escape(at: number): number {
+    const bytes = this.#bytes;
+    const kind = at + 1 < this.#end ? (bytes[at + 1] as number) : -1;
     if (kind !== LOWER_U) {
-      if (kind < 0 || SIMPLE_ESCAPES[kind] !== 1) throw this.#invalid('a string has an unknown escape');
-      this.#at += 2;
-      return;
+      if (kind < 0 || SIMPLE_ESCAPES[kind] !== 1) throw this.#invalid(at, 'a string has an unknown escape');
+      return at + 2;
     }
-    const unit = this.#hex4(this.#at + 2);
-    this.#at += 6;
+    const unit = this.#hex4(at, at + 2);
+    const next = at + 6;
     if (unit === 0) {
       this.#refuse('the document has a U+0000');
     } else if (unit >= 0xdc00 && unit <= 0xdfff) {
       this.#refuse('the document has a lone surrogate');
     } else if (unit >= 0xd800 && unit <= 0xdbff) {
-      const bytes = this.#bytes;
-      if (this.#at + 1 < this.#end && bytes[this.#at] === BACKSLASH && bytes[this.#at + 1] === LOWER_U) {
-        const low = this.#hex4(this.#at + 2);
-        if (low >= 0xdc00 && low <= 0xdfff) {
-          this.#at += 6;
-          return;
-        }
+      if (next + 1 < this.#end && bytes[next] === BACKSLASH && bytes[next + 1] === LOWER_U) {
+        const low = this.#hex4(next, next + 2);
+        if (low >= 0xdc00 && low <= 0xdfff) return next + 6;
       }
       this.#refuse('the document has a lone surrogate');
     }
+    return next;
   }
 
-  #hex4(from: number): number {
+  /** @param escapeAt where the escape begins, for what is wrong with it. */
+  #hex4(escapeAt: number, from: number): number {
     let value = 0;
     for (let i = from; i < from + 4; i += 1) {
       const byte = i < this.#end ? (this.#bytes[i] as number) : 0;
@@ -219,24 +212,33 @@ class DocumentScanner {
             : byte >= 0x41 && byte <= 0x46
               ? byte - 0x37
               : -1;
-      if (digit < 0) throw this.#invalid('a string has a broken \\u escape');
+      if (digit < 0) throw this.#invalid(escapeAt, 'a string has a broken \\u escape');
       value = value * 16 + digit;
     }
     return value;
   }
 
-  #number(): void {
-    if (this.#bytes[this.#at] === MINUS) this.#at += 1;
-    const first = this.#at;
-    if (this.#at < this.#end && this.#bytes[this.#at] === ZERO) this.#at += 1;
-    else this.#digits('expected a value');
-    const integerDigits = this.#at - first;
+  #number(from: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end;
+    let at = from;
+    if (bytes[at] === MINUS) at += 1;
+    const first = at;
+    at = at < end && bytes[at] === ZERO ? at + 1 : this.#digits(at, 'expected a value');
+    const integerDigits = at - first;
     let fractionDigits = 0;
-    if (this.#at < this.#end && this.#bytes[this.#at] === DOT) {
-      this.#at += 1;
-      fractionDigits = this.#digits('expected digits after the decimal point');
+    if (at < end && bytes[at] === DOT) {
+      const fraction = at + 1;
+      at = this.#digits(fraction, 'expected digits after the decimal point');
+      fractionDigits = at - fraction;
     }
-    const exponent = this.#exponent();
+    let exponent = 0;
+    if (at < end && (bytes[at] === LOWER_E || bytes[at] === UPPER_E)) {
+      const sign = at + 1 < end ? bytes[at + 1] : undefined;
+      const digits = at + (sign === MINUS || sign === PLUS ? 2 : 1);
+      at = this.#digits(digits, 'expected digits in the exponent');
+      exponent = this.#exponent(digits, at) * (sign === MINUS ? -1 : 1);
+    }
     if (exponent > NUMBER_EXPONENT_MAX || exponent < -NUMBER_EXPONENT_MAX) {
       this.#refuse(`a number has an exponent beyond ${NUMBER_EXPONENT_MAX}`);
     } else if (
@@ -245,47 +247,77 @@ class DocumentScanner {
     ) {
       this.#refuse('a number has more digits than numeric holds');
     }
+    return at;
   }
 
-  #exponent(): number {
-    const byte = this.#at < this.#end ? this.#bytes[this.#at] : undefined;
-    if (byte !== LOWER_E && byte !== UPPER_E) return 0;
-    this.#at += 1;
-    const sign = this.#at < this.#end ? this.#bytes[this.#at] : undefined;
-    if (sign === MINUS || sign === PLUS) this.#at += 1;
-    const first = this.#at;
-    this.#digits('expected digits in the exponent');
+  /** The value of these digits, as far as it matters. */
+  #exponent(from: number, to: number): number {
     let value = 0;
-    for (let i = first; i < this.#at && value <= NUMBER_EXPONENT_MAX; i += 1) {
+    for (let i = from; i < to && value <= NUMBER_EXPONENT_MAX; i += 1) {
       value = value * 10 + ((this.#bytes[i] as number) - ZERO);
     }
-    return sign === MINUS ? -value : value;
+    return value;
   }
 
-  #digits(otherwise: string): number {
-    const first = this.#at;
-    while (this.#at < this.#end) {
-      const byte = this.#bytes[this.#at] as number;
+  #digits(from: number, otherwise: string): number {
+    let at = from;
+    while (at < this.#end) {
+      const byte = this.#bytes[at] as number;
       if (byte < ZERO || byte > NINE) break;
-      this.#at += 1;
+      at += 1;
     }
-    if (this.#at === first) throw this.#invalid(otherwise);
-    return this.#at - first;
+    if (at === from) throw this.#invalid(at, otherwise);
+    return at;
   }
 
-  #skipWhitespace(): void {
-    while (this.#at < this.#end) {
-      const byte = this.#bytes[this.#at] as number;
-      if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) return;
-      this.#at += 1;
+  #skipWhitespace(from: number): number {
+    let at = from;
+    while (at < this.#end) {
+      const byte = this.#bytes[at] as number;
+      if (byte > 0x20 || (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d)) break;
+      at += 1;
     }
+    return at;
   }
 
   #refuse(message: string): void {
     this.unstorable ??= message;
   }
 
-  #invalid(message: string): ContractError {
-    return new ContractError('INVALID_DOCUMENT', `${message} at byte ${this.#at - this.#start}`);
+  #invalid(at: number, message: string): ContractError {
+    return new ContractError('INVALID_DOCUMENT', `${message} at byte ${at - this.#start}`);
   }
+}
+
+/** Most documents of a frame are scanned one after the other. */
+let viewed: Uint8Array | undefined;
+let view: DataView = new DataView(new ArrayBuffer(0));
+
+function viewOf(bytes: Uint8Array): DataView {
+  if (bytes !== viewed) {
+    viewed = bytes;
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+  return view;
+}
+
+function isPlain(byte: number): boolean {
+  return byte !== QUOTE && byte !== BACKSLASH && byte >= 0x20;
+}
+
+/**
+ * Whether any of four bytes is a quote, a backslash or a control character: a byte is zero, or below n, if subtracting 1, or
+ * n, sets its highest bit while that was not set (Sean Eron Anderson, Bit Twiddling Hacks, "hasless"). The borrow may reach
+ * the next byte, so it is not known which of them it is.
+ */
+function hasSpecial(word: number): boolean {
+  const quote = word ^ 0x22222222;
+  const backslash = word ^ 0x5c5c5c5c;
+  return (
+    ((((quote - 0x01010101) & ~quote) |
+      ((backslash - 0x01010101) & ~backslash) |
+      ((word - 0x20202020) & ~word)) &
+      0x80808080) !==
+    0
+  );
 }
