@@ -54,6 +54,14 @@ export class ReplySender {
     return replyTo !== undefined && replyTo.startsWith(this.#options.repliesPrefix);
   }
 
+  /** Whether there is nothing to send: nobody is to hear of it, or not of outcomes like these. */
+  isSilent(delivery: Delivery, items: readonly Answer[]): boolean {
+    if (delivery.replyTo === undefined) return true;
+    if (!this.isUsable(delivery)) return false;
+    const isWanted = WANTED.get(delivery.headers[REPLY_MODE_HEADER]);
+    return isWanted !== undefined && items.length > 0 && !items.some(isWanted);
+  }
+
   /**
    * Sends what the frame wants to hear; does nothing if that is nothing. Resolves when the broker has the whole reply, so
    * that a frame which is acked behind it has been answered.

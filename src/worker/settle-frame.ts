@@ -5,12 +5,12 @@
 import type { Delivery } from '../broker/queue-consumer.ts';
 import { ContractError } from '../contract/errors.ts';
 import type { Entry } from '../contract/frame.ts';
-import { OUTCOMES, type ReplyItem, type ReplyLine } from '../contract/reply.ts';
+import { isFailure, OUTCOMES, type ReplyItem, type ReplyLine } from '../contract/reply.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { commandLetter, type DeadLetter, frameLetter } from './dead-letter.ts';
 import type { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import type { ReplySender } from './reply-sender.ts';
-import type { Answer, PartitionKey, Rejection, WorkEntry } from './work-frame.ts';
+import type { Answer, PartitionKey, Rejection, WorkEntry, WorkFrame } from './work-frame.ts';
 
 /** A frame of commands or of unordered loads. */
 export interface AnsweredFrame {
@@ -34,6 +34,22 @@ export interface SettleContext {
   readonly replies: ReplySender;
   readonly metrics: Metrics;
   readonly workerName: string;
+}
+
+/**
+ * Settles, at once, a frame that is over with its ack: without letters, and without anybody who wants to hear of it. Most are
+ * such, and with one command per frame it is done for every command.
+ *
+ * @returns whether it is such a frame; if not, nothing was done.
+ */
+export function settleQuietFrame(frame: WorkFrame, { replies, metrics }: SettleContext): boolean {
+  const { delivery, entries } = frame;
+  if (frame.rejection !== undefined) return false;
+  for (const { line } of entries) if (line === undefined || isFailure(line.outcome)) return false;
+  if (!replies.isSilent(delivery, answersOf(frame))) return false;
+  countOutcomes(entries, metrics);
+  delivery.settle();
+  return true;
 }
 
 /**

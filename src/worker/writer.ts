@@ -13,7 +13,7 @@ import { HeldDocuments } from './held-documents.ts';
 import type { ObjectReader } from './load-answers.ts';
 import { loadBatch, rejectExpired } from './load-batch.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
-import { type SettleContext, settleFrame } from './settle-frame.ts';
+import { type SettleContext, settleFrame, settleQuietFrame } from './settle-frame.ts';
 import type { Beginning, SuspectNotes } from './suspect-notes.ts';
 import { beginSuspect } from './suspects.ts';
 import type { VersionAhead } from './version-ahead.ts';
@@ -71,6 +71,10 @@ export async function runWriter(context: WriterContext): Promise<void> {
       const beginSettling = (frames: readonly WorkFrame[]): void => {
         for (const frame of frames) {
           begun.add(frame);
+          if (settleQuietFrame(frame, context.settle)) {
+            context.onFrameDone(frame);
+            continue;
+          }
           const settled = settle(frame, context).finally(() => settling.delete(settled));
           settling.add(settled);
           held.hold(frame, settled);
