@@ -50,7 +50,7 @@ export function readPlainWrite(
       id = readIdentifier(bytes, end);
       if (id === undefined) return undefined;
     } else if (type === undefined && isSave && skip(bytes, end, TYPE)) {
-      type = readIdentifier(bytes, end);
+      type = readType(bytes, end);
       if (type === undefined) return undefined;
     } else if (version === undefined && skip(bytes, end, VERSION)) {
       version = readInteger(bytes, end);
@@ -87,6 +87,26 @@ function skip(bytes: Buffer, end: number, expected: Buffer): boolean {
   if (!startsWith(bytes, at, end, expected)) return false;
   at += expected.length;
   return true;
+}
+
+/** The type read last, if it is ASCII: mostly the next is the same, and need not be made anew. */
+let lastType = '';
+
+function readType(bytes: Buffer, end: number): string | undefined {
+  const length = lastType.length;
+  if (length > 0 && at + length + 1 < end && bytes[at] === QUOTE && bytes[at + length + 1] === QUOTE) {
+    let i = 0;
+    while (i < length && bytes[at + 1 + i] === lastType.charCodeAt(i)) i += 1;
+    if (i === length) {
+      at += length + 2;
+      return lastType;
+    }
+  }
+  const start = at;
+  const type = readIdentifier(bytes, end);
+  // As many characters as bytes between the quotes.
+  if (type !== undefined && type.length === at - start - 2) lastType = type;
+  return type;
 }
 
 /** As many bytes as an identifier may have characters: longer ones are counted with more care. */

@@ -22,6 +22,9 @@ export class VersionClock {
   readonly #ahead = new Map<string, number>();
   readonly #nowUs: () => number;
   #sincePrune = 0;
+  /** The last version that was the time when it was issued: of use only while the clock stands still, which ours never does. */
+  #lastId: string | undefined;
+  #lastUs = 0;
 
   /** @param nowUs microseconds since 1970, never decreasing. */
   constructor(nowUs: () => number = monotonicClock()) {
@@ -31,25 +34,32 @@ export class VersionClock {
   /** The next version of an object, greater than every version issued or observed for it. */
   next(id: string): number {
     const now = this.#nowUs();
+    if (now === this.#lastUs && this.#lastId !== undefined) this.#learn(this.#lastId, now, now);
+    this.#lastId = undefined;
     const ahead = this.#ahead.get(id);
     const version = ahead === undefined || ahead < now ? now : ahead + 1;
     if (version > Number.MAX_SAFE_INTEGER) {
       throw new RangeError(`the versions of ${JSON.stringify(id)} are used up; reset the object`);
     }
-    this.#remember(id, version, now);
+    if (version > now) {
+      this.#remember(id, version, now);
+    } else {
+      this.#lastId = id;
+      this.#lastUs = now;
+    }
     return version;
   }
 
   /** Notes a version that is known of an object: from a load, a reply, or a caller who chose it. */
   observe(id: string, version: number): void {
     const now = this.#nowUs();
-    if (version < now) return;
-    if (version > (this.#ahead.get(id) ?? -1)) this.#remember(id, version, now);
+    if (version >= now) this.#learn(id, version, now);
   }
 
   /** What is remembered of an object: a version that the clock has not passed yet. */
   aheadOf(id: string): number | undefined {
-    return this.#ahead.get(id);
+    const ahead = this.#ahead.get(id);
+    return this.#lastId === id ? Math.max(ahead ?? 0, this.#lastUs) : ahead;
   }
 
   /**
@@ -58,11 +68,16 @@ export class VersionClock {
    */
   forget(id: string): void {
     this.#ahead.delete(id);
+    if (this.#lastId === id) this.#lastId = undefined;
   }
 
   /** Objects remembered, for tests and metrics. */
   get size(): number {
     return this.#ahead.size;
+  }
+
+  #learn(id: string, version: number, now: number): void {
+    if (version > (this.#ahead.get(id) ?? -1)) this.#remember(id, version, now);
   }
 
   #remember(id: string, version: number, now: number): void {

@@ -117,15 +117,25 @@ function settings(registry: Registry, { name, help, labels }: MetricDefinition) 
   return { name, help, labelNames: Object.keys(labels), registers: [registry] };
 }
 
-function counter(registry: Registry, definition: MetricDefinition): CounterHandle {
-  let uncounted = 0;
-  // Adds itself to the registry.
-  new Counter({
+/** Adds a counter to the registry, which has it brought up to date whenever it is asked. */
+function register(
+  registry: Registry,
+  definition: MetricDefinition,
+  collect: (self: Counter) => void,
+): Counter {
+  return new Counter({
     ...settings(registry, definition),
     collect() {
-      this.inc(uncounted);
-      uncounted = 0;
+      collect(this);
     },
+  });
+}
+
+function counter(registry: Registry, definition: MetricDefinition): CounterHandle {
+  let uncounted = 0;
+  register(registry, definition, (self) => {
+    self.inc(uncounted);
+    uncounted = 0;
   });
   return {
     inc: (count = 1) => {
@@ -171,14 +181,11 @@ function countersBy<Value extends string>(
 ): Record<Value, CounterHandle> {
   const [label = ''] = Object.keys(definition.labels);
   const uncounted = new Map<Value, number>(values.map((value) => [value, 0]));
-  new Counter({
-    ...settings(registry, definition),
-    collect() {
-      for (const [value, count] of uncounted) {
-        this.inc({ [label]: value }, count);
-        uncounted.set(value, 0);
-      }
-    },
+  register(registry, definition, (self) => {
+    for (const [value, count] of uncounted) {
+      self.inc({ [label]: value }, count);
+      uncounted.set(value, 0);
+    }
   });
   return resolve(values, (value) => ({
     inc: (count = 1) => {

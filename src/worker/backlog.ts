@@ -109,6 +109,7 @@ export class Backlog {
     const forgotten: WorkFrame[] = [];
     for (const partition of batch.partitions) {
       partition.busy = false;
+      if (notDone.size === 0) continue;
       const own = batch.frames.filter((frame) => frame.key === partition.key && notDone.has(frame));
       if (own.length === 0) continue;
       const wanted = this.#ended || partition.paused ? [] : own.filter(({ delivery }) => delivery.live());

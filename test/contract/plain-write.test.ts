@@ -97,6 +97,16 @@ describe('a plain write', () => {
     expect(read(`{"save":{"id":"${'x'.repeat(255)}","type":"t","version":1}}`)).toBeDefined();
     expect(read(`{"save":{"id":"${'é'.repeat(128)}","type":"t","version":1}}`)).toBeUndefined();
   });
+
+  it('gives each of several writes its own type, whatever the one before had', () => {
+    const types = ['Room', 'Room', 'Room2', 'Room', 'Roo', 'R', 'Röom', 'Röom', 'Room', '日本', '日本', 'Ro'];
+    const readType = (type: string) =>
+      read(encodeCommand({ action: 'save', id: 'a', type, version: 1 }).toString().trimEnd());
+    expect(types.map(readType)).toEqual(types.map((type) => expect.objectContaining({ type })));
+    // Cut off where the type before would still fit.
+    expect(read('{"save":{"id":"a","type":"Room')).toBeUndefined();
+    expect(read('{"save":{"id":"a","type":"Room"')).toBeUndefined();
+  });
 });
 
 function lineOf({

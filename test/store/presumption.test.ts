@@ -29,6 +29,13 @@ async function watched(store: TestStore) {
   return { session: store.open({ databaseUrl: proxy.url }), seen };
 }
 
+/** How many batches are written before it is presumed again. */
+function skipped(presumption: Presumption): number {
+  let count = 0;
+  while (!presumption.holds) count += 1;
+  return count;
+}
+
 describe.each([
   ['by arrays', COPY_ROWS_MIN.rows, 'holdfast-upsert-objects'],
   ['by COPY', COPY_ROWS_MIN.copy, 'holdfast-upsert-staged-objects'],
@@ -149,13 +156,6 @@ describe.each([
 });
 
 describe('the presumption', () => {
-  /** How many batches are written before it is presumed again. */
-  const skipped = (presumption: Presumption): number => {
-    let count = 0;
-    while (!presumption.holds) count += 1;
-    return count;
-  };
-
   it('is made until it fails, then not for a while, longer each time, up to 256 batches', () => {
     const presumption = new Presumption();
     expect(skipped(presumption)).toBe(0);
