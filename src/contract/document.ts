@@ -289,12 +289,13 @@ class DocumentScanner {
   }
 }
 
-/** Most documents of a frame are scanned one after the other. */
+/** Most documents of a frame are scanned one after the other. The last frame is kept in memory by this until the next. */
 let viewed: Uint8Array | undefined;
 let view: DataView = new DataView(new ArrayBuffer(0));
 
 function viewOf(bytes: Uint8Array): DataView {
-  if (bytes !== viewed) {
+  // The caller's buffer may have grown.
+  if (bytes !== viewed || view.byteLength !== bytes.byteLength) {
     viewed = bytes;
     view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }

@@ -25,6 +25,7 @@ export class VersionClock {
   /** The last version that was the time when it was issued: of use only while the clock stands still, which ours never does. */
   #lastId: string | undefined;
   #lastUs = 0;
+  #now = 0;
 
   /** @param nowUs microseconds since 1970, never decreasing. */
   constructor(nowUs: () => number = monotonicClock()) {
@@ -33,7 +34,7 @@ export class VersionClock {
 
   /** The next version of an object, greater than every version issued or observed for it. */
   next(id: string): number {
-    const now = this.#nowUs();
+    const now = this.#time();
     if (now === this.#lastUs && this.#lastId !== undefined) this.#learn(this.#lastId, now, now);
     this.#lastId = undefined;
     const ahead = this.#ahead.get(id);
@@ -52,7 +53,7 @@ export class VersionClock {
 
   /** Notes a version that is known of an object: from a load, a reply, or a caller who chose it. */
   observe(id: string, version: number): void {
-    const now = this.#nowUs();
+    const now = this.#time();
     if (version >= now) this.#learn(id, version, now);
   }
 
@@ -74,6 +75,12 @@ export class VersionClock {
   /** Objects remembered, for tests and metrics. */
   get size(): number {
     return this.#ahead.size;
+  }
+
+  /** A clock that steps back would have versions issued again. */
+  #time(): number {
+    this.#now = Math.max(this.#now, this.#nowUs());
+    return this.#now;
   }
 
   #learn(id: string, version: number, now: number): void {

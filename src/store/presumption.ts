@@ -16,8 +16,8 @@ export class Presumption {
   #skipped = SKIPPED_MIN;
   #left = 0;
 
-  /** Asked once for each batch. */
-  get holds(): boolean {
+  /** Whether to presume it of the next batch; asked once for each. */
+  ask(): boolean {
     if (this.#left === 0) return true;
     this.#left -= 1;
     return false;

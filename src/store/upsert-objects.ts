@@ -1,7 +1,11 @@
 /**
  * Writes saves without knowing what is stored, guarded by version and epoch, and by there being no tombstone. For batches
- * of which it is presumed that everything is newer than what is stored: then it is one statement instead of three, and
- * nothing is read. Takes row locks in the order of the arrays.
+ * of which it is presumed that everything is newer than what is stored: then nothing is read. Takes row locks in the order
+ * of the arrays.
+ *
+ * n.b. The tombstones are those of the statement's snapshot. Who deletes a row and writes its tombstone without the slot
+ * lock, while this waits for that row, is not seen; everybody of ours takes the lock. PostgreSQL needs a unique index on
+ * `object_id` alone, as the primary key is.
  */
 import type { Queryable } from './connection.ts';
 import { objectArrays } from './insert-objects.ts';

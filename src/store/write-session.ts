@@ -8,6 +8,7 @@ import { beginWithSlots } from './begin-with-slots.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
 import { CopyRoom } from './copy-rows.ts';
+import { hasInsertEffects } from './insert-effects.ts';
 import { CHECK_AT_ONCE, isolateQuestions, isolateRefusedRows } from './isolate-refused-rows.ts';
 import { lockSlots } from './lock-slots.ts';
 import { Presumption } from './presumption.ts';
@@ -35,12 +36,16 @@ const BEGIN = { text: 'BEGIN' };
 const COMMIT = { text: 'COMMIT' };
 const ROLLBACK = { text: 'ROLLBACK' };
 
+/** Somebody who adds a column or a trigger is noticed within that; to look costs less than a small batch. */
+const LOOK_AGAIN_MS = 60_000;
+
 export class PostgresWriteSession extends ReadSession implements WriteSession {
   readonly #copyRowsMin: number;
   /** Connections that have the temporary table, each with the buffer that is sent over it. */
   readonly #staging = new WeakMap<Connection, CopyRoom>();
   readonly #trying = new WeakSet<Connection>();
   readonly #presumption = new Presumption();
+  readonly #insertEffects = new WeakMap<Connection, { readonly has: boolean; readonly lookedAt: number }>();
 
   /** @param copyRowsMin from how many candidate rows on they are sent by COPY. */
   constructor(open: () => Promise<Connection>, copyRowsMin: number) {
@@ -50,18 +55,39 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
 
   async write(request: WriteRequest): Promise<WriteResult> {
     return await this.run(async (connection) => {
-      if (request.presumable.length > 0 && !request.isolate && this.#presumption.holds) {
-        const result = await this.#write(connection, request, true);
-        if (result !== undefined) {
-          if (result.presumed) this.#presumption.confirmed();
-          return result;
-        }
-        this.#presumption.failed();
-      }
-      const result = await this.#write(connection, request, false);
-      if (result === undefined) throw new Error('a write that presumes nothing did not end');
-      return result;
+      const presumed = (await this.#mayPresume(connection, request))
+        ? await this.#presume(connection, request)
+        : undefined;
+      return presumed ?? (await this.#write(connection, request, false)) ?? unended();
     });
+  }
+
+  /** Where most objects must be read about anyway, little is gained and all may be written in vain. */
+  async #mayPresume(connection: Connection, { presumable, ids, isolate }: WriteRequest): Promise<boolean> {
+    if (isolate || presumable.length === 0 || presumable.length < ids.length) return false;
+    return this.#presumption.ask() && !(await this.#insertsHaveEffects(connection));
+  }
+
+  async #insertsHaveEffects(connection: Connection): Promise<boolean> {
+    const now = performance.now();
+    const known = this.#insertEffects.get(connection);
+    if (known !== undefined && now - known.lookedAt < LOOK_AGAIN_MS) return known.has;
+    const has = await hasInsertEffects(connection);
+    this.#insertEffects.set(connection, { has, lookedAt: now });
+    return has;
+  }
+
+  async #presume(connection: Connection, request: WriteRequest): Promise<WriteResult | undefined> {
+    try {
+      const result = await this.#write(connection, request, true);
+      if (result === undefined) this.#presumption.failed();
+      else if (result.presumed) this.#presumption.confirmed();
+      return result;
+    } catch (error) {
+      // An update may be refused for what only a new row needs, and written in vain again and again.
+      if (error instanceof StoreError && error.failure === 'row') this.#presumption.failed();
+      throw error;
+    }
   }
 
   /** Returns `undefined`, and has written nothing, if it presumed what is not so. */
@@ -175,6 +201,11 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     }
     return { rows, refused };
   }
+}
+
+/** A write that presumes nothing ends in a result or an error. */
+function unended(): never {
+  throw new Error('a write that presumes nothing did not end');
 }
 
 /** Where rows lie in the temporary table: in the order in which they were sent. */

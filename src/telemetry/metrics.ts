@@ -118,17 +118,8 @@ function settings(registry: Registry, { name, help, labels }: MetricDefinition) 
 }
 
 /** Adds a counter to the registry, which has it brought up to date whenever it is asked. */
-function register(
-  registry: Registry,
-  definition: MetricDefinition,
-  collect: (self: Counter) => void,
-): Counter {
-  return new Counter({
-    ...settings(registry, definition),
-    collect() {
-      collect(this);
-    },
-  });
+function register(registry: Registry, definition: MetricDefinition, collect: (self: Counter) => void): void {
+  const self: Counter = new Counter({ ...settings(registry, definition), collect: () => collect(self) });
 }
 
 function counter(registry: Registry, definition: MetricDefinition): CounterHandle {

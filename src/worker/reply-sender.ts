@@ -57,9 +57,7 @@ export class ReplySender {
   /** Whether there is nothing to send: nobody is to hear of it, or not of outcomes like these. */
   isSilent(delivery: Delivery, items: readonly Answer[]): boolean {
     if (delivery.replyTo === undefined) return true;
-    if (!this.isUsable(delivery)) return false;
-    const isWanted = WANTED.get(delivery.headers[REPLY_MODE_HEADER]);
-    return isWanted !== undefined && items.length > 0 && !items.some(isWanted);
+    return this.isUsable(delivery) && isNothing(wantedOf(delivery, items), items);
   }
 
   /**
@@ -114,10 +112,8 @@ export class ReplySender {
 
   /** The parts of a reply; none if nothing of it is wanted. */
   #bodies(delivery: Delivery, items: readonly Answer[]): Buffer[] {
-    const isWanted = WANTED.get(delivery.headers[REPLY_MODE_HEADER]);
-    const wanted = isWanted === undefined ? items : items.filter(isWanted);
-    // A list that found nothing has no items at all, and is answered.
-    return wanted.length === 0 && items.length > 0 ? [] : encodeReply(wanted);
+    const wanted = wantedOf(delivery, items);
+    return isNothing(wanted, items) ? [] : encodeReply(wanted);
   }
 
   #properties({ correlationId }: Delivery, part: number, isLast: boolean): Record<string, unknown> {
@@ -147,6 +143,16 @@ const WANTED: ReadonlyMap<unknown, (answer: Answer) => boolean> = new Map([
   [REPLY_MODE_FAILURES, isAlwaysAnswered],
   [REPLY_MODE_UNAPPLIED, isUnapplied],
 ]);
+
+function wantedOf({ headers }: Delivery, items: readonly Answer[]): readonly Answer[] {
+  const isWanted = WANTED.get(headers[REPLY_MODE_HEADER]);
+  return isWanted === undefined ? items : items.filter(isWanted);
+}
+
+/** A list that found nothing has no items at all, and is answered. */
+function isNothing(wanted: readonly Answer[], items: readonly Answer[]): boolean {
+  return wanted.length === 0 && items.length > 0;
+}
 
 /** Without an open channel nothing is sent. */
 async function attempt(publish: () => Promise<PublishResult>): Promise<PublishResult | undefined> {

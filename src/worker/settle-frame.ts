@@ -45,7 +45,10 @@ export interface SettleContext {
 export function settleQuietFrame(frame: WorkFrame, { replies, metrics }: SettleContext): boolean {
   const { delivery, entries } = frame;
   if (frame.rejection !== undefined) return false;
-  for (const { line } of entries) if (line === undefined || isFailure(line.outcome)) return false;
+  for (const { line, document } of entries) {
+    // Documents are counted until they are dropped, even where nobody is to have them.
+    if (line === undefined || document !== undefined || isFailure(line.outcome)) return false;
+  }
   if (!replies.isSilent(delivery, answersOf(frame))) return false;
   countOutcomes(entries, metrics);
   delivery.settle();

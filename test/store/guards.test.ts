@@ -161,6 +161,38 @@ describe.each(['rows', 'copy'] as const)('with rows sent as %s', (path) => {
   });
 });
 
+describe.each(['rows', 'copy'] as const)('saves presumed to be the newest, sent as %s', (path) => {
+  it.each([
+    ['makes newer', insertRow('a', 9), { outcome: 'superseded', version: 9, epoch: 0 }],
+    ['makes older', insertRow('a', 1), { outcome: 'applied', version: 2, epoch: 0 }],
+    ['makes, and claims', insertRow('a', 1, 4), { outcome: 'fenced', version: 1, epoch: 4 }],
+    [
+      'deletes, with a newer version',
+      `INSERT INTO holdfast_tombstones (object_id, version, epoch) VALUES ('a', 9, 0)`,
+      { outcome: 'superseded', version: 9, epoch: 0 },
+    ],
+    [
+      'claims, without a row',
+      `INSERT INTO holdfast_tombstones (object_id, version, epoch) VALUES ('a', 0, 4)`,
+      { outcome: 'fenced', version: 0, epoch: 4 },
+    ],
+  ])(
+    'are decided about if one is of an object that somebody else just then %s',
+    async (_, change, outcome) => {
+      const store = await openStore(scratch, { copyRowsMin: COPY_ROWS_MIN[path] });
+      const statement = path === 'rows' ? 'holdfast-upsert-objects' : 'holdfast-upsert-staged-objects';
+      const { session, changes } = await behind(store, statement, change);
+      const item = save('a', '{"n":2}', { version: 2 });
+      const neighbour = save('neighbour', '{}', { version: 1 });
+      const { outcomes } = await runBatch(session, [item, neighbour], true);
+      expect(changes()).toBe(1);
+      expect(outcomes.get(item)).toEqual(outcome);
+      expect(outcomes.get(neighbour)).toMatchObject({ outcome: 'applied' });
+      expect((await everything(store)).filter(([, id]) => id === 'neighbour')).toHaveLength(1);
+    },
+  );
+});
+
 describe('what a writer who bypasses Holdfast left behind', () => {
   it('as a row and a tombstone at once: the higher version and the higher epoch count', async () => {
     const store = await openStore(scratch);

@@ -7,9 +7,12 @@ import type { NodeChild } from './node-child.ts';
 import type { Scratch } from './scratch.ts';
 
 const LOOK_INTERVAL_MS = 500;
-/** Frames of about a hundred commands: ten to twenty seconds of work. */
-const FRAMES_HOLD = 3_000;
-const FRAMES_RESUME = 1_000;
+/**
+ * Frames of about a hundred commands. Under faults and with the audit trail, workers on two slow cores did 1,000 to 2,500
+ * commands a second, which makes this twenty to forty seconds of work; a fast machine is held a little more often.
+ */
+const FRAMES_HOLD = 500;
+const FRAMES_RESUME = 150;
 
 export class BacklogGovernor {
   /** How often the nodes were held. */
