@@ -177,6 +177,11 @@ export class BrokerConnection extends EventEmitter<Events> {
       this.#blocked = false;
       this.emit('unblocked');
     });
+    // With the frame that opens a connection RabbitMQ may send one that closes it, as when it is shutting down; amqplib has
+    // told of that before anybody could listen, and tells nothing more.
+    if (streamOf(model).writableEnded) {
+      throw new BrokerError('BROKER_UNAVAILABLE', 'RabbitMQ closed the connection as soon as it was open');
+    }
     this.#model = model;
     this.#lastError = undefined;
     if (this.closed) await closeModel(model);
@@ -207,8 +212,12 @@ async function closeModel(model: ChannelModel): Promise<void> {
 
 /** amqplib has no word for this; its connection takes an error of its socket for the end. */
 function cutModel(model: ChannelModel): void {
-  const { stream } = model.connection as unknown as { readonly stream: Duplex };
-  stream.destroy(new Error('RabbitMQ does not answer'));
+  streamOf(model).destroy(new Error('RabbitMQ does not answer'));
+}
+
+/** The socket of a connection, which amqplib ends when the connection is closed. Not documented. */
+function streamOf(model: ChannelModel): Duplex {
+  return (model.connection as unknown as { readonly stream: Duplex }).stream;
 }
 
 async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -5,6 +5,7 @@ import { BrokerError } from '../../src/broker/broker-error.ts';
 import { eventually, within } from '../support/eventually.ts';
 import { openScratch } from '../support/scratch.ts';
 import { brokerConnection, connected, proxied, SOON_MS } from '../support/test-broker.ts';
+import { startClosingServer } from './closing-server.ts';
 
 const scratch = await openScratch();
 
@@ -19,6 +20,19 @@ const amqpUrl = (change: (url: URL) => void): string => {
   change(url);
   return url.href;
 };
+
+it('a connection that is closed with the bytes that open it is lost, and comes back', async () => {
+  const server = await startClosingServer();
+  const connection = brokerConnection(scratch, { amqpUrl: server.url });
+  const lost: string[] = [];
+  connection.on('disconnected', ({ message }) => lost.push(message));
+  connection.start();
+  await eventually(() => server.closed() > 1);
+  expect(lost[0]).toMatch(/as soon as it was open/);
+  expect(connection.model).toBeUndefined();
+  await within(SOON_MS, 'closing', connection.close());
+  server.close();
+});
 
 describe('connecting once', () => {
   it('resolves with a connection that can be used', async () => {

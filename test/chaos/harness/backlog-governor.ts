@@ -58,6 +58,8 @@ export class BacklogGovernor {
     let frames = 0;
     for (const queue of this.#scratch.queues) frames += (await channel.checkQueue(queue)).messageCount;
     await channel.close();
+    // Who is held then is let go by nobody.
+    if (this.#stopped) return;
     if (frames > FRAMES_HOLD) this.#setHeld(true);
     else if (frames < FRAMES_RESUME) this.#setHeld(false);
   }
