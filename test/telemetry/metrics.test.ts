@@ -98,6 +98,18 @@ describe('metrics', () => {
     });
   });
 
+  it('are counted once, however often and however many at once ask for them', async () => {
+    const metrics = create();
+    metrics.commands.applied.inc(3);
+    metrics.deliveries.inc();
+    const atOnce = await Promise.all([served(metrics), served(metrics)]);
+    metrics.commands.applied.inc(2);
+    const later = [await served(metrics), await served(metrics)];
+    const applied = 'holdfast_commands_total{outcome="applied"}';
+    expect([...atOnce, ...later].map((series) => series[applied])).toEqual([3, 3, 5, 5]);
+    expect(later[1]).toMatchObject({ holdfast_deliveries_total: 1 });
+  });
+
   it('ask for the age of the oldest command at every scrape', async () => {
     const metrics = create();
     let age = 1.5;

@@ -1,8 +1,12 @@
-/** The end of a frame whose channel is lost in the midst of it. Goal: nothing is done in its name that its next delivery does again. */
-import { expect, it } from 'vitest';
+/**
+ * The end of a frame. Goals: where its channel is lost in the midst of it, nothing is done in its name that its next delivery
+ * does again; and at once ends only what nobody hears of.
+ */
+import { describe, expect, it } from 'vitest';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { DeadLetter } from '../../src/worker/dead-letter.ts';
-import { type SettleContext, settleFrame } from '../../src/worker/settle-frame.ts';
+import { ReplySender } from '../../src/worker/reply-sender.ts';
+import { type SettleContext, settleFrame, settleQuietFrame } from '../../src/worker/settle-frame.ts';
 import { WorkFrame } from '../../src/worker/work-frame.ts';
 
 it.each([
@@ -52,4 +56,82 @@ it.each([
   await settleFrame(frame, context);
   expect(codes).toEqual(expected);
   expect(settled).toBe(acked);
+});
+
+type Line = NonNullable<WorkFrame['entries'][number]['line']>;
+
+/** A frame of one load or save that has its answer, and what becomes of it. */
+function answered(
+  line: Line,
+  given: { replyTo?: string; mode?: string; known?: boolean; document?: string },
+) {
+  const seen = { settled: 0 };
+  const delivery = {
+    body: Buffer.from('{"save":{"id":"a","type":"T","version":1}}\n{}\n'),
+    type: 'holdfast.commands.v1',
+    messageId: 'm',
+    replyTo: given.replyTo,
+    correlationId: undefined,
+    appId: undefined,
+    timestamp: undefined,
+    headers: given.mode === undefined ? {} : { 'holdfast-reply': given.mode },
+    redelivered: false,
+    returns: 0,
+    receivedAt: 0,
+    live: () => true,
+    settle: () => {
+      seen.settled += 1;
+    },
+  };
+  const frame = new WorkFrame(delivery, { partitionCount: 1, partition: 0 });
+  frame.decode({ documentBytesMax: 100, schemas: new Map() });
+  for (const work of frame.entries) {
+    work.line = line;
+    work.known = given.known ?? false;
+    work.document = given.document;
+  }
+  const metrics = createMetrics({ version: '0.0.0', processMetrics: false });
+  const replies = new ReplySender({
+    repliesPrefix: 'holdfast.replies.',
+    workerName: 'w',
+    metrics,
+  } as unknown as ConstructorParameters<typeof ReplySender>[0]);
+  const context = { metrics, replies, workerName: 'w' } as unknown as SettleContext;
+  return { frame, context, seen, metrics };
+}
+
+const OURS = 'holdfast.replies.x';
+const line = (outcome: Line['outcome']): Line => ({ id: 'a', outcome, version: 1, epoch: 0 });
+
+describe('a frame ends at once', () => {
+  it.each([
+    ['without anybody to answer', line('applied'), {}],
+    ['overtaken, without anybody to answer', line('superseded'), {}],
+    ['applied, where only failures are to be heard of', line('applied'), { replyTo: OURS, mode: 'failures' }],
+    ['overtaken, where only failures are', line('superseded'), { replyTo: OURS, mode: 'failures' }],
+    [
+      'overtaken by the same requester',
+      line('superseded'),
+      { replyTo: OURS, mode: 'unapplied', known: true },
+    ],
+  ])('%s, counted and acked', async (_name, outcome, given) => {
+    const { frame, context, seen, metrics } = answered(outcome, given);
+    expect(settleQuietFrame(frame, context)).toBe(true);
+    expect(seen.settled).toBe(1);
+    expect(await metrics.render()).toContain(`holdfast_commands_total{outcome="${outcome.outcome}"} 1`);
+  });
+
+  it.each([
+    ['whoever asked for everything', line('applied'), { replyTo: OURS }],
+    ['whoever asked for what this worker does not know', line('applied'), { replyTo: OURS, mode: 'later' }],
+    ['who was overtaken by somebody else', line('superseded'), { replyTo: OURS, mode: 'unapplied' }],
+    ['a queue that is none of ours, which is counted', line('applied'), { replyTo: 'other' }],
+    ['a refusal: it becomes a letter', line('fenced'), {}],
+    ['a rejection: it has become a letter', line('rejected'), {}],
+    ['a document, which is counted until it is dropped', line('found'), { document: '{}' }],
+  ])('but not with %s', (_name, outcome, given) => {
+    const { frame, context, seen } = answered(outcome, given);
+    expect(settleQuietFrame(frame, context)).toBe(false);
+    expect(seen.settled).toBe(0);
+  });
 });
