@@ -10,7 +10,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { commandLetter, type DeadLetter, frameLetter } from './dead-letter.ts';
 import type { DeadLetterPublisher } from './dead-letter-publisher.ts';
 import type { ReplySender } from './reply-sender.ts';
-import type { Answer, PartitionKey, Rejection, WorkEntry, WorkFrame } from './work-frame.ts';
+import type { Answer, PartitionKey, Rejection, WorkEntry } from './work-frame.ts';
 
 /** A frame of commands or of unordered loads. */
 export interface AnsweredFrame {
@@ -42,14 +42,10 @@ export interface SettleContext {
  *
  * @returns whether it is such a frame; if not, nothing was done.
  */
-export function settleQuietFrame(frame: WorkFrame, { replies, metrics }: SettleContext): boolean {
+export function settleQuietFrame(frame: AnsweredFrame, { replies, metrics }: SettleContext): boolean {
   const { delivery, entries } = frame;
-  if (frame.rejection !== undefined) return false;
-  for (const { line, document } of entries) {
-    // Documents are counted until they are dropped, even where nobody is to have them.
-    if (line === undefined || document !== undefined || isFailure(line.outcome)) return false;
-  }
-  if (!replies.isSilent(delivery, answersOf(frame))) return false;
+  if (frame.rejection !== undefined || !entries.every(isQuiet)) return false;
+  if (!replies.isSilent(delivery, entries)) return false;
   countOutcomes(entries, metrics);
   delivery.settle();
   return true;
@@ -135,6 +131,11 @@ function answersOf({ entries }: AnsweredFrame): readonly Answer[] {
 
 function isAnswered(work: AnsweredEntry): work is AnsweredEntry & Answer {
   return work.line !== undefined;
+}
+
+/** Documents are counted until they are dropped, even where nobody is to have them. */
+function isQuiet(work: AnsweredEntry): work is AnsweredEntry & Answer {
+  return isAnswered(work) && work.document === undefined && !isFailure(work.line.outcome);
 }
 
 function countOutcomes(entries: readonly AnsweredEntry[], { commands }: Metrics): void {

@@ -84,7 +84,7 @@ function isSameContent(item: BatchCommand, state: ModelObject): boolean {
   return JSON.stringify(JSON.parse(item.row.body.toString())) === JSON.stringify(JSON.parse(state.document));
 }
 
-/** A few batches about two objects with these ids. */
+/** A few batches about objects with these ids. */
 export function randomBatches(ids: readonly string[]): fc.Arbitrary<BatchCommand[][]> {
   const id = fc.constantFrom(...ids);
   const version = fc.integer({ min: 1, max: 6 });

@@ -3,23 +3,22 @@
  * does again; and at once ends only what nobody hears of.
  */
 import { describe, expect, it } from 'vitest';
+import type { Delivery } from '../../src/broker/queue-consumer.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { DeadLetter } from '../../src/worker/dead-letter.ts';
 import { ReplySender } from '../../src/worker/reply-sender.ts';
 import { type SettleContext, settleFrame, settleQuietFrame } from '../../src/worker/settle-frame.ts';
 import { WorkFrame } from '../../src/worker/work-frame.ts';
 
-it.each([
-  ['is lost: no letter is made of a refusal, which is decided anew', true, [], false],
-  ['lives: a refusal that nobody hears becomes a letter', false, ['CONFLICT'], true],
-])('a reply fails and the channel %s', async (_name, lost, expected, acked) => {
-  let live = true;
-  let settled = false;
-  const delivery = {
+const OURS = 'holdfast.replies.x';
+
+/** A frame of one save, read but not answered. */
+function frameOfSave(delivery: Partial<Delivery>): WorkFrame {
+  const whole: Delivery = {
     body: Buffer.from('{"save":{"id":"a","type":"T","version":1}}\n{}\n'),
     type: 'holdfast.commands.v1',
     messageId: 'm',
-    replyTo: 'holdfast.replies.x',
+    replyTo: undefined,
     correlationId: undefined,
     appId: undefined,
     timestamp: undefined,
@@ -27,13 +26,28 @@ it.each([
     redelivered: false,
     returns: 0,
     receivedAt: 0,
+    live: () => true,
+    settle: () => undefined,
+    ...delivery,
+  };
+  const frame = new WorkFrame(whole, { partitionCount: 1, partition: 0 });
+  frame.decode({ documentBytesMax: 100, schemas: new Map() });
+  return frame;
+}
+
+it.each([
+  ['is lost: no letter is made of a refusal, which is decided anew', true, [], false],
+  ['lives: a refusal that nobody hears becomes a letter', false, ['CONFLICT'], true],
+])('a reply fails and the channel %s', async (_name, lost, expected, acked) => {
+  let live = true;
+  let settled = false;
+  const frame = frameOfSave({
+    replyTo: OURS,
     live: () => live,
     settle: () => {
       settled = true;
     },
-  };
-  const frame = new WorkFrame(delivery, { partitionCount: 1, partition: 0 });
-  frame.decode({ documentBytesMax: 100, schemas: new Map() });
+  });
   for (const work of frame.entries) work.line = { id: 'a', outcome: 'conflict', version: 2, epoch: 0 };
   const codes: string[] = [];
   const context = {
@@ -60,31 +74,19 @@ it.each([
 
 type Line = NonNullable<WorkFrame['entries'][number]['line']>;
 
-/** A frame of one load or save that has its answer, and what becomes of it. */
+/** A frame of one command that has its answer, and what becomes of it. */
 function answered(
   line: Line,
   given: { replyTo?: string; mode?: string; known?: boolean; document?: string },
 ) {
   const seen = { settled: 0 };
-  const delivery = {
-    body: Buffer.from('{"save":{"id":"a","type":"T","version":1}}\n{}\n'),
-    type: 'holdfast.commands.v1',
-    messageId: 'm',
+  const frame = frameOfSave({
     replyTo: given.replyTo,
-    correlationId: undefined,
-    appId: undefined,
-    timestamp: undefined,
     headers: given.mode === undefined ? {} : { 'holdfast-reply': given.mode },
-    redelivered: false,
-    returns: 0,
-    receivedAt: 0,
-    live: () => true,
     settle: () => {
       seen.settled += 1;
     },
-  };
-  const frame = new WorkFrame(delivery, { partitionCount: 1, partition: 0 });
-  frame.decode({ documentBytesMax: 100, schemas: new Map() });
+  });
   for (const work of frame.entries) {
     work.line = line;
     work.known = given.known ?? false;
@@ -100,7 +102,6 @@ function answered(
   return { frame, context, seen, metrics };
 }
 
-const OURS = 'holdfast.replies.x';
 const line = (outcome: Line['outcome']): Line => ({ id: 'a', outcome, version: 1, epoch: 0 });
 
 describe('a frame ends at once', () => {
