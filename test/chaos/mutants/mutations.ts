@@ -96,6 +96,9 @@ export const MUTATIONS = {
   ],
 } as const satisfies Readonly<Record<string, readonly Edit[]>>;
 
+/** Once: a worker that has woken may have a second batch to write, and nobody wakes it again. */
+const STOP_ONCE = `if (!globalThis.hasStopped) { globalThis.hasStopped = true; process.kill(process.pid, 'SIGSTOP'); }`;
+
 /** Workers that break nothing, but stop where they stand, every thread of them, at the worst places. */
 export const STOPS = {
   'stopped inside COPY': [
@@ -105,7 +108,7 @@ export const STOPS = {
       // What was written reaches the socket first.
       replace: `stream.write(bytes.subarray(0, bytes.length >> 1), () => {
         setImmediate(() => {
-          process.kill(process.pid, 'SIGSTOP');
+          ${STOP_ONCE}
           stream.end(bytes.subarray(bytes.length >> 1));
         });
       });`,
@@ -115,7 +118,7 @@ export const STOPS = {
     {
       module: 'store/lock-slots.js',
       find: 'const held = new Set();',
-      replace: `process.kill(process.pid, 'SIGSTOP'); const held = new Set();`,
+      replace: `${STOP_ONCE} const held = new Set();`,
     },
   ],
 } as const satisfies Readonly<Record<string, readonly Edit[]>>;
