@@ -1,7 +1,8 @@
 /**
  * One writer's connection and its transactions:
  * BEGIN, COPY (large batches), slot locks, states, decision, writes, COMMIT;
- * without states and decision for what is presumed to be newer than what is stored.
+ * without states and decision for what is presumed to be newer than what is stored, and in one statement if that is small
+ * and all there is.
  */
 import { applyChanges, NOTHING_STAGED, type Staged } from './apply-changes.ts';
 import { beginWithSlots } from './begin-with-slots.ts';
@@ -29,6 +30,7 @@ import {
 } from './store.ts';
 import { StoreError } from './store-error.ts';
 import { CREATE_TRIALS } from './try-rows.ts';
+import { CREATE_UPSERT_AT_ONCE, upsertAtOnce } from './upsert-at-once.ts';
 import { upsertObjects } from './upsert-objects.ts';
 import { upsertStagedObjects } from './upsert-staged-objects.ts';
 
@@ -43,7 +45,9 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   readonly #copyRowsMin: number;
   /** Connections that have the temporary table, each with the buffer that is sent over it. */
   readonly #staging = new WeakMap<Connection, CopyRoom>();
+  /** Connections that have the functions, or the procedure, in their temporary schema. */
   readonly #trying = new WeakSet<Connection>();
+  readonly #upserting = new WeakSet<Connection>();
   readonly #presumption = new Presumption();
   readonly #insertEffects = new WeakMap<Connection, { readonly has: boolean; readonly lookedAt: number }>();
 
@@ -55,10 +59,10 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
 
   async write(request: WriteRequest): Promise<WriteResult> {
     return await this.run(async (connection) => {
-      const presumed = (await this.#mayPresume(connection, request))
-        ? await this.#presume(connection, request)
-        : undefined;
-      return presumed ?? (await this.#write(connection, request, false)) ?? unended();
+      const presume = await this.#mayPresume(connection, request);
+      const atOnce = presume && request.ids.length === 0 && !this.#byCopy(request);
+      const written = atOnce ? await this.#writeAtOnce(connection, request) : undefined;
+      return written ?? (await this.#write(connection, request, presume && !atOnce));
     });
   }
 
@@ -77,27 +81,33 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     return has;
   }
 
-  async #presume(connection: Connection, request: WriteRequest): Promise<WriteResult | undefined> {
-    try {
-      const result = await this.#write(connection, request, true);
-      if (result === undefined) this.#presumption.failed();
-      else if (result.presumed) this.#presumption.confirmed();
-      return result;
-    } catch (error) {
-      // An update may be refused for what only a new row needs, and written in vain again and again.
-      if (error instanceof StoreError && error.failure === 'row') this.#presumption.failed();
-      throw error;
-    }
+  #byCopy({ isolate, presumable, candidates }: WriteRequest): boolean {
+    return !isolate && presumable.length + candidates.length >= this.#copyRowsMin;
   }
 
-  /** Returns `undefined`, and has written nothing, if it presumed what is not so. */
-  async #write(
+  /** Returns `undefined`, and has written nothing, if it is not as presumed or somebody else holds a slot. */
+  async #writeAtOnce(
     connection: Connection,
-    request: WriteRequest,
-    mayPresume: boolean,
+    { slots, presumable }: WriteRequest,
   ): Promise<WriteResult | undefined> {
-    const rowCount = request.presumable.length + request.candidates.length;
-    const byCopy = !request.isolate && rowCount >= this.#copyRowsMin;
+    if (!this.#upserting.has(connection)) {
+      await connection.query(CREATE_UPSERT_AT_ONCE);
+      this.#upserting.add(connection);
+    }
+    try {
+      const outcome = await upsertAtOnce(connection, slots, presumable);
+      if (outcome === 'stale') this.#presumption.failed();
+      if (outcome !== 'written') return undefined;
+    } catch (error) {
+      this.#presumedInVain(error);
+      throw error;
+    }
+    this.#presumption.confirmed();
+    return { heldSlots: new Set(), path: 'rows', presumed: true, rows: presumable.length, refused: [] };
+  }
+
+  async #write(connection: Connection, request: WriteRequest, mayPresume: boolean): Promise<WriteResult> {
+    const byCopy = this.#byCopy(request);
     if (byCopy && !this.#staging.has(connection)) {
       await connection.query(CREATE_STAGING);
       this.#staging.set(connection, new CopyRoom());
@@ -110,18 +120,26 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
       const heldSlots = await this.#begin(connection, request, byCopy);
       // Of rows in held slots nothing may be presumed.
       const presumed = mayPresume && heldSlots.size === 0;
-      if (presumed && !(await this.#upsert(connection, request, byCopy))) {
-        await connection.query(ROLLBACK);
-        return undefined;
+      if (!presumed || (await this.#upsert(connection, request, byCopy))) {
+        const written = await this.#writeDecided(connection, request, { heldSlots, byCopy, presumed });
+        await connection.query(COMMIT);
+        if (presumed) this.#presumption.confirmed();
+        const rows = written.rows + (presumed ? request.presumable.length : 0);
+        return { heldSlots, path: byCopy ? 'copy' : 'rows', presumed, rows, refused: written.refused };
       }
-      const written = await this.#writeDecided(connection, request, { heldSlots, byCopy, presumed });
-      await connection.query(COMMIT);
-      const rows = written.rows + (presumed ? request.presumable.length : 0);
-      return { heldSlots, path: byCopy ? 'copy' : 'rows', presumed, rows, refused: written.refused };
+      await connection.query(ROLLBACK);
     } catch (error) {
       await rollBack(connection);
+      if (mayPresume) this.#presumedInVain(error);
       throw error;
     }
+    this.#presumption.failed();
+    return await this.#write(connection, request, false);
+  }
+
+  /** An update may be refused for what only a new row needs, and written in vain again and again. */
+  #presumedInVain(error: unknown): void {
+    if (error instanceof StoreError && error.failure === 'row') this.#presumption.failed();
   }
 
   /** Returns the slots that somebody else holds. */
@@ -201,11 +219,6 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     }
     return { rows, refused };
   }
-}
-
-/** A write that presumes nothing ends in a result or an error. */
-function unended(): never {
-  throw new Error('a write that presumes nothing did not end');
 }
 
 /** Where rows lie in the temporary table: in the order in which they were sent. */

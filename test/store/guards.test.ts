@@ -161,7 +161,16 @@ describe.each(['rows', 'copy'] as const)('with rows sent as %s', (path) => {
   });
 });
 
-describe.each(['rows', 'copy'] as const)('saves presumed to be the newest, sent as %s', (path) => {
+describe.each<[how: string, copyRowsMin: number, statement: string, beside: BatchCommand[]]>([
+  ['at once', COPY_ROWS_MIN.rows, 'holdfast-upsert-at-once', []],
+  [
+    'as rows, beside what is decided about',
+    COPY_ROWS_MIN.rows,
+    'holdfast-upsert-objects',
+    [remove('beside', { version: 1 })],
+  ],
+  ['by COPY', COPY_ROWS_MIN.copy, 'holdfast-upsert-staged-objects', []],
+])('saves presumed to be the newest, sent %s', (_how, copyRowsMin, statement, beside) => {
   it.each([
     ['makes newer', insertRow('a', 9), { outcome: 'superseded', version: 9, epoch: 0 }],
     ['makes older', insertRow('a', 1), { outcome: 'applied', version: 2, epoch: 0 }],
@@ -179,12 +188,11 @@ describe.each(['rows', 'copy'] as const)('saves presumed to be the newest, sent 
   ])(
     'are decided about if one is of an object that somebody else just then %s',
     async (_, change, outcome) => {
-      const store = await openStore(scratch, { copyRowsMin: COPY_ROWS_MIN[path] });
-      const statement = path === 'rows' ? 'holdfast-upsert-objects' : 'holdfast-upsert-staged-objects';
+      const store = await openStore(scratch, { copyRowsMin });
       const { session, changes } = await behind(store, statement, change);
       const item = save('a', '{"n":2}', { version: 2 });
       const neighbour = save('neighbour', '{}', { version: 1 });
-      const { outcomes } = await runBatch(session, [item, neighbour], true);
+      const { outcomes } = await runBatch(session, [item, neighbour, ...beside], true);
       expect(changes()).toBe(1);
       expect(outcomes.get(item)).toEqual(outcome);
       expect(outcomes.get(neighbour)).toMatchObject({ outcome: 'applied' });

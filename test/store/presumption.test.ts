@@ -41,7 +41,7 @@ function skipped(presumption: Presumption): number {
 }
 
 describe.each([
-  ['by arrays', COPY_ROWS_MIN.rows, 'holdfast-upsert-objects'],
+  ['by arrays', COPY_ROWS_MIN.rows, 'holdfast-upsert-at-once'],
   ['by COPY', COPY_ROWS_MIN.copy, 'holdfast-upsert-staged-objects'],
 ])('saves %s', (_, copyRowsMin, statement) => {
   it('are written, new and again, without reading what is stored', async () => {

@@ -131,6 +131,58 @@ describe('the slots of a batch', () => {
   });
 });
 
+describe('saves presumed to be the newest, and all there is', () => {
+  it('are all left alone if the slot of one of them is held, and the others then written', async () => {
+    const store = await openStore(scratch);
+    const holder = await scratch.connect(store.databaseUrl);
+    await hold(holder, 9);
+    const batch = [
+      save(inSlot(6, 'free'), '{}', { version: 3 }),
+      save(inSlot(9, 'held'), '{}', { version: 3 }),
+    ] as const;
+    const { heldSlots, outcomes } = await within(2_000, 'the write', runBatch(store.session, batch, true));
+    expect(heldSlots).toEqual(new Set([9]));
+    expect(batch.map((item) => outcomes.get(item)?.outcome)).toEqual(['applied', undefined]);
+    expect(await everything(store)).toEqual([['row', inSlot(6, 'free'), '3', '0']]);
+  });
+
+  it.each([
+    [
+      'deleted',
+      `INSERT INTO holdfast_tombstones (object_id, version, epoch) VALUES ('a', 9, 0)`,
+      'superseded',
+    ],
+    ['claimed', `INSERT INTO holdfast_tombstones (object_id, version, epoch) VALUES ('a', 0, 4)`, 'fenced'],
+  ])('see what was %s just before their locks were theirs', async (_, change, outcome) => {
+    const store = await openStore(scratch);
+    // Takes the lock as PostgreSQL's own does, but waits at a gate before.
+    await store.sql.query(`
+      CREATE FUNCTION pg_try_advisory_xact_lock(space integer, slot integer) RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN
+          PERFORM pg_advisory_lock(1), pg_advisory_unlock(1);
+          RETURN pg_catalog.pg_try_advisory_xact_lock(space, slot);
+        END $$`);
+    const url = new URL(store.databaseUrl);
+    url.searchParams.set('options', `${url.searchParams.get('options')},pg_catalog`);
+    const session = store.open({ databaseUrl: url.href });
+    const gate = await scratch.connect(store.databaseUrl);
+    await gate.query('SELECT pg_advisory_lock(1)');
+    const item = save('a', '{}', { version: 2 });
+    const written = runBatch(session, [item], true);
+    await eventually(async () => {
+      const { rows } = await store.sql.query(
+        `SELECT FROM pg_stat_activity
+         WHERE wait_event = 'advisory' AND query LIKE '%holdfast_upsert_at_once%' AND datname = current_database()`,
+      );
+      return rows.length === 1;
+    });
+    await store.sql.query(change);
+    await gate.query('SELECT pg_advisory_unlock(1)');
+    expect((await written).outcomes.get(item)?.outcome).toBe(outcome);
+    expect(await store.rows('SELECT FROM goverse_objects')).toEqual([]);
+  });
+});
+
 const isDelete = (version: number): boolean => version % 5 === 0;
 
 /** Every state that a live object ever had, as the database saw them being made. */

@@ -43,6 +43,11 @@ export const MUTATIONS = {
         await connection.query({ text: 'BEGIN' });
         return new Set();`,
     },
+    {
+      module: 'store/upsert-at-once.js',
+      find: 'IF NOT pg_try_advisory_xact_lock(${LOCK_NAMESPACE}, wanted_slot) THEN RETURN; END IF;',
+      replace: 'NULL;',
+    },
   ],
   'tombstones dropped': [
     {
