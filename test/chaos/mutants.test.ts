@@ -108,7 +108,8 @@ const CASES: readonly { mutant: MutationName; expected: ViolationKind; script: S
     script: async (run, object) => {
       const worker = await run.worker();
       const release = await run.hold(HOOK_BEFORE_COMMIT);
-      await run.publish(save(object, 1));
+      // Two of one object: a save alone is committed by the statement that writes it, though its worker be dead by then.
+      await run.publish(save(object, 1), save(object, 2));
       await run.untilHeld(HOOK_BEFORE_COMMIT);
       // Whatever it acks, it has acked by now.
       await pause(100);
