@@ -20,7 +20,8 @@ export class PostgresStore implements Store, LetterStore {
   }
 
   openWriteSession(): WriteSession {
-    return new PostgresWriteSession(() => Connection.open(this.#options), this.#options.copyRowsMin);
+    const options = { ...this.#options, genericPlans: true };
+    return new PostgresWriteSession(() => Connection.open(options), this.#options.copyRowsMin);
   }
 
   openReadSession(): ReadSession {

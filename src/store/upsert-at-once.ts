@@ -11,10 +11,11 @@ import type { Queryable } from './connection.ts';
 import { objectArrays } from './insert-objects.ts';
 import { LOCK_NAMESPACE } from './lock-slots.ts';
 import type { ObjectRow } from './store.ts';
+import { StoreError } from './store-error.ts';
 import { upsertObjectsFrom } from './upsert-objects.ts';
 
-/** Once per connection. Whatever does not end as presumed leaves nothing written. */
-export const CREATE_UPSERT_AT_ONCE = {
+/** Whatever does not end as presumed leaves nothing written. */
+const CREATE_UPSERT_AT_ONCE = {
   text: `
   CREATE OR REPLACE PROCEDURE pg_temp.holdfast_upsert_at_once(
     slots integer[], ids varchar[], types varchar[], documents jsonb[], versions bigint[], epochs bigint[],
@@ -40,10 +41,24 @@ const UPSERT_AT_ONCE = {
     $1::integer[], $2::varchar[], $3::varchar[], $4::jsonb[], $5::bigint[], $6::bigint[], $7::bigint[], NULL)`,
 };
 
+/** No right to temporary objects or to PL/pgSQL, or no PL/pgSQL. */
+const NOT_ALLOWED = new Set(['42501', '42704']);
+
+/** Once per connection, outside any transaction. Returns whether this user may have it. @throws StoreError */
+export async function createUpsertAtOnce(connection: Queryable): Promise<boolean> {
+  try {
+    await connection.query(CREATE_UPSERT_AT_ONCE);
+    return true;
+  } catch (error) {
+    if (error instanceof StoreError && NOT_ALLOWED.has(error.sqlstate ?? '')) return false;
+    throw error;
+  }
+}
+
 /** `written`: committed, every row; `stale`: not all went through their guard; `held`: somebody else holds a slot. */
 export type UpsertAtOnce = 'written' | 'stale' | 'held';
 
-/** Outside any transaction. @throws StoreError, and then nothing is written unless the connection was lost. */
+/** Outside any transaction, and after `createUpsertAtOnce`. @throws StoreError, and then nothing is written unless the connection was lost. */
 export async function upsertAtOnce(
   connection: Queryable,
   slots: readonly number[],

@@ -30,7 +30,7 @@ import {
 } from './store.ts';
 import { StoreError } from './store-error.ts';
 import { CREATE_TRIALS } from './try-rows.ts';
-import { CREATE_UPSERT_AT_ONCE, upsertAtOnce } from './upsert-at-once.ts';
+import { createUpsertAtOnce, upsertAtOnce } from './upsert-at-once.ts';
 import { upsertObjects } from './upsert-objects.ts';
 import { upsertStagedObjects } from './upsert-staged-objects.ts';
 
@@ -45,9 +45,10 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   readonly #copyRowsMin: number;
   /** Connections that have the temporary table, each with the buffer that is sent over it. */
   readonly #staging = new WeakMap<Connection, CopyRoom>();
-  /** Connections that have the functions, or the procedure, in their temporary schema. */
+  /** Connections that have the functions in their temporary schema. */
   readonly #trying = new WeakSet<Connection>();
-  readonly #upserting = new WeakSet<Connection>();
+  /** Whether they could be given the procedure. */
+  readonly #upserting = new WeakMap<Connection, boolean>();
   readonly #presumption = new Presumption();
   readonly #insertEffects = new WeakMap<Connection, { readonly has: boolean; readonly lookedAt: number }>();
 
@@ -60,7 +61,11 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   async write(request: WriteRequest): Promise<WriteResult> {
     return await this.run(async (connection) => {
       const presume = await this.#mayPresume(connection, request);
-      const atOnce = presume && request.ids.length === 0 && !this.#byCopy(request);
+      const atOnce =
+        presume &&
+        request.ids.length === 0 &&
+        !this.#byCopy(request) &&
+        (await this.#canUpsertAtOnce(connection));
       const written = atOnce ? await this.#writeAtOnce(connection, request) : undefined;
       return written ?? (await this.#write(connection, request, presume && !atOnce));
     });
@@ -85,15 +90,21 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     return !isolate && presumable.length + candidates.length >= this.#copyRowsMin;
   }
 
+  /** Without the right to make the procedure, small batches do without it. */
+  async #canUpsertAtOnce(connection: Connection): Promise<boolean> {
+    let can = this.#upserting.get(connection);
+    if (can === undefined) {
+      can = await createUpsertAtOnce(connection);
+      this.#upserting.set(connection, can);
+    }
+    return can;
+  }
+
   /** Returns `undefined`, and has written nothing, if it is not as presumed or somebody else holds a slot. */
   async #writeAtOnce(
     connection: Connection,
     { slots, presumable }: WriteRequest,
   ): Promise<WriteResult | undefined> {
-    if (!this.#upserting.has(connection)) {
-      await connection.query(CREATE_UPSERT_AT_ONCE);
-      this.#upserting.add(connection);
-    }
     try {
       const outcome = await upsertAtOnce(connection, slots, presumable);
       if (outcome === 'stale') this.#presumption.failed();

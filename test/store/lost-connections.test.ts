@@ -56,6 +56,32 @@ const WRITTEN = [
   ['tombstone', 'doomed', '2', '0'],
 ];
 
+/** Nothing that must be decided about. */
+const SAVES = [
+  save('equal', '{}', { version: 6 }),
+  save('old', '{"n":2}', { version: 2 }),
+  save('new', '{"n":1}', { version: 1 }),
+];
+const SAVES_WRITTEN = [
+  ['row', 'doomed', '1', '0'],
+  ['row', 'equal', '6', '0'],
+  ['row', 'new', '1', '0'],
+  ['row', 'old', '2', '0'],
+  ['tombstone', 'back', '2', '0'],
+];
+const EVERY_KIND = {
+  batch: BATCH,
+  outcomes: ['applied', 'applied', 'applied', 'applied', 'applied', 'claimed'],
+  written: WRITTEN,
+  stagesMin: 10,
+};
+const SAVES_ONLY = {
+  batch: SAVES,
+  outcomes: ['applied', 'applied', 'applied'],
+  written: SAVES_WRITTEN,
+  stagesMin: 3,
+};
+
 const everything = (store: TestStore) =>
   store.rows(`SELECT 'row', object_id, version, epoch FROM goverse_objects
               UNION ALL SELECT 'tombstone', object_id, version, epoch FROM holdfast_tombstones ORDER BY 1, 2`);
@@ -76,11 +102,13 @@ const LOSSES: readonly (readonly [string, Loss])[] = [
 ];
 
 describe.each([
-  ['a transaction with rows sent as rows', 'rows', false],
-  ['a transaction with rows sent as copy', 'copy', false],
-  ['a transaction of rows that presumes what is not so', 'rows', true],
-  ['a transaction of copy that presumes what is not so', 'copy', true],
-] as const)('%s', (_, path, presumes) => {
+  ['a transaction with rows sent as rows', 'rows', false, EVERY_KIND],
+  ['a transaction with rows sent as copy', 'copy', false, EVERY_KIND],
+  ['a transaction of rows that presumes what is not so', 'rows', true, EVERY_KIND],
+  ['a transaction of copy that presumes what is not so', 'copy', true, EVERY_KIND],
+  ['a transaction that is presumed as a whole, in one statement', 'rows', true, SAVES_ONLY],
+  ['a transaction of copy that is presumed as a whole', 'copy', true, SAVES_ONLY],
+] as const)('%s', (_, path, presumes, { batch, outcomes: expected, written, stagesMin }) => {
   it.each(LOSSES)('survives that %s, at each of its stages', async (_name, lose) => {
     const store = await openStore(scratch, { copyRowsMin: COPY_ROWS_MIN[path] });
     const proxy = await scratch.openProxy(store.databaseUrl);
@@ -102,7 +130,7 @@ describe.each([
         lost = true;
         return lose(proxy, store);
       };
-      const writing = within(5_000, `stage ${stage}`, runBatch(session, BATCH, presumes));
+      const writing = within(5_000, `stage ${stage}`, runBatch(session, batch, presumes));
       if (stage >= STAGES_MAX) throw new Error('the transaction never ends');
       const error = await writing.then(
         () => undefined,
@@ -112,19 +140,12 @@ describe.each([
       if (lost) expect(error, `stage ${stage}`).toMatchObject({ name: 'StoreError', connectionLost: true });
       else expect(error).toBeUndefined();
       if (error instanceof StoreError) expect(error.failure).toBe('systemic');
-      const { outcomes } = await runBatch(session, BATCH, presumes);
-      expect(BATCH.map((item: BatchCommand) => outcomes.get(item)?.outcome)).toEqual([
-        'applied',
-        'applied',
-        'applied',
-        'applied',
-        'applied',
-        'claimed',
-      ]);
-      expect(await everything(store), `stage ${stage}`).toEqual(WRITTEN);
+      const { outcomes } = await runBatch(session, batch, presumes);
+      expect(batch.map((item: BatchCommand) => outcomes.get(item)?.outcome)).toEqual(expected);
+      expect(await everything(store), `stage ${stage}`).toEqual(written);
       await session.close();
     }
-    expect(stage).toBeGreaterThan(10);
+    expect(stage).toBeGreaterThan(stagesMin);
   });
 });
 
@@ -209,18 +230,20 @@ describe('a session', () => {
 
 describe('timeouts', () => {
   it.each([
-    ['lock_timeout', { lockTimeoutMs: 50 }, '55P03'],
-    ['statement_timeout', { statementTimeoutMs: 100 }, '57014'],
+    ['lock_timeout', { lockTimeoutMs: 50 }, '55P03', false],
+    ['lock_timeout, in one statement,', { lockTimeoutMs: 50 }, '55P03', true],
+    ['statement_timeout', { statementTimeoutMs: 100 }, '57014', false],
+    ['statement_timeout, in one statement,', { statementTimeoutMs: 100 }, '57014', true],
   ])(
-    '%s says that somebody else holds what is needed; nothing was written',
-    async (_name, limits, sqlstate) => {
+    '%s says that somebody else holds what is needed; nothing was written or is held',
+    async (_name, limits, sqlstate, presumes) => {
       const store = await openStore(scratch);
       const session = store.open(limits);
       await runBatch(session, [save('a', '{}', { version: 1 })]);
       await store.sql.query('BEGIN');
       await store.sql.query(`SELECT FROM goverse_objects WHERE object_id = 'a' FOR UPDATE`);
       const batch = [save('a', '{}', { version: 2 }), save('b', '{}', { version: 1 })];
-      expect(await storeErrorOf(runBatch(session, batch))).toMatchObject({
+      expect(await storeErrorOf(runBatch(session, batch, presumes))).toMatchObject({
         code: 'STORE_CONTENDED',
         failure: 'contended',
         sqlstate,
@@ -229,7 +252,11 @@ describe('timeouts', () => {
       });
       await store.sql.query('COMMIT');
       expect(await everything(store)).toEqual([['row', 'a', '1', '0']]);
-      await runBatch(session, batch);
+      expect(
+        await store.rows(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (
+        SELECT oid FROM pg_database WHERE datname = current_database())`),
+      ).toEqual([]);
+      await runBatch(session, batch, presumes);
       expect(await everything(store)).toHaveLength(2);
     },
   );

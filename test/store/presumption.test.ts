@@ -118,6 +118,22 @@ describe.each([
     ).toEqual([]);
   });
 
+  it('leave nothing of themselves behind if one of them is not, which a trigger would have changed', async () => {
+    const store = await openStore(scratch, { copyRowsMin });
+    await store.sql.query(`
+      CREATE FUNCTION mark() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN NEW.data := NEW.data || '{"marked":true}'; RETURN NEW; END $$;
+      CREATE TRIGGER mark BEFORE UPDATE ON goverse_objects FOR EACH ROW EXECUTE FUNCTION mark()`);
+    const stale = save('a', '{}', { version: 1 });
+    const { session, seen } = await watched(store);
+    await runBatch(session, [save('a', '{}', { version: 9 }), ...others(1)]);
+    const batch = [...others(2), stale];
+    const { outcomes } = await runBatch(session, batch, true);
+    expect(seen).toContain(statement);
+    // Had they stayed written, they would be compared with what the trigger has made of them.
+    expect(batch.map((item) => outcomes.get(item)?.outcome)).toEqual([...OTHERS_APPLIED, 'superseded']);
+  });
+
   it('are written beside commands that are decided about', async () => {
     const store = await openStore(scratch, { copyRowsMin });
     await runBatch(store.session, [save('gone', '{"n":1}', { version: 1 })]);
@@ -173,6 +189,37 @@ describe.each([
     ]);
   });
 });
+
+it('small batches do without a procedure where the user may not make one', async () => {
+  const store = await openStore(scratch);
+  const role = `${new URL(scratch.databaseUrl).pathname.slice(1)}_no_temp`;
+  await store.sql.query(
+    `REVOKE TEMPORARY ON DATABASE "${new URL(scratch.databaseUrl).pathname.slice(1)}" FROM PUBLIC`,
+  );
+  await store.sql.query(`CREATE ROLE "${role}"`);
+  try {
+    await store.sql.query(`GRANT USAGE ON SCHEMA "${await schemaOf(store)}" TO "${role}"`);
+    await store.sql.query(
+      `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "${await schemaOf(store)}" TO "${role}"`,
+    );
+    const url = new URL(store.databaseUrl);
+    url.searchParams.set('options', `${url.searchParams.get('options')} -c role=${role}`);
+    const { session, seen } = await watched({ ...store, databaseUrl: url.href });
+    const { outcomes } = await runBatch(session, others(1), true);
+    expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(OTHERS_APPLIED);
+    expect(seen).toContain('holdfast-upsert-objects');
+    expect(seen).not.toContain('holdfast-upsert-at-once');
+    await session.close();
+  } finally {
+    await store.sql.query(`DROP OWNED BY "${role}"`);
+    await store.sql.query(`DROP ROLE "${role}"`);
+  }
+});
+
+async function schemaOf(store: TestStore): Promise<string> {
+  const [[name] = []] = await store.rows('SELECT current_schema()::text');
+  return String(name);
+}
 
 describe('the presumption', () => {
   it('is made until it fails, then not for a while, longer each time, up to 256 batches', () => {

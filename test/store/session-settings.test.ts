@@ -44,6 +44,20 @@ describe('a session', () => {
     });
   });
 
+  it.each([
+    [true, 'force_generic_plan'],
+    // The filters of dead letters have parts that a plan for the values leaves out.
+    [false, 'auto'],
+    [undefined, 'auto'],
+  ])('plans once for all values if that is %s', async (genericPlans, mode) => {
+    const connection = await Connection.open(
+      scratch.connectionOptions(genericPlans === undefined ? {} : { genericPlans }),
+    );
+    const { rows } = await connection.query({ text: 'SHOW plan_cache_mode' });
+    await connection.close();
+    expect(rows).toEqual([[mode]]);
+  });
+
   it('tells PostgreSQL who it is', async () => {
     const connection = await Connection.open(scratch.connectionOptions({ applicationName: 'holdfast w-1' }));
     const { rows } = await connection.query({ text: 'SHOW application_name' });

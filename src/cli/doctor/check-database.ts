@@ -139,7 +139,7 @@ export function judgePrivileges(
   if (!temporary) {
     list.fail(
       'rights',
-      `user ${user} may not make temporary tables, which large batches and refused rows need`,
+      `user ${user} may not make temporary tables, which large batches and refused rows need, and small ones are faster with`,
       `GRANT TEMP ON DATABASE … TO ${user};`,
     );
   }

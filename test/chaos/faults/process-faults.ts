@@ -25,8 +25,8 @@ export const PROCESS_FAULTS: readonly Fault[] = [
   },
   {
     kind: 'SIGKILL before commit',
-    inject: async (world) => {
-      const worker = await killBeforeCommit(world);
+    inject: async (world, random) => {
+      const worker = await killBeforeCommit(world, random.chance(0.5));
       if (worker !== undefined) await replace(world, 300);
       return worker !== undefined;
     },
@@ -71,10 +71,13 @@ async function replace({ pool, signal }: World, afterMs: number): Promise<void> 
 }
 
 /**
- * Holds every writing transaction between its last statement and its commit, and kills the worker of the first that
- * comes there.
+ * Holds every writing transaction between its last change and its commit, and kills the worker of the first that comes
+ * there.
+ *
+ * @param withSession whether its sessions are ended as well: a small batch is committed by the statement that writes it,
+ *   though the worker be dead by then.
  */
-async function killBeforeCommit(world: World): Promise<WorkerProcess | undefined> {
+async function killBeforeCommit(world: World, withSession: boolean): Promise<WorkerProcess | undefined> {
   const sql = await world.openSql();
   try {
     await sql.query('SELECT pg_advisory_lock($1, $2)', [HOOK_NAMESPACE, HOOK_BEFORE_COMMIT]);
@@ -83,6 +86,7 @@ async function killBeforeCommit(world: World): Promise<WorkerProcess | undefined
       const worker = world.pool.byName(await waitingWorker(sql));
       if (worker?.running === true && !worker.ending) {
         await worker.kill();
+        if (withSession) await endSessions(sql, worker.name);
         return worker;
       }
       await hold(5, world.signal);
@@ -92,6 +96,14 @@ async function killBeforeCommit(world: World): Promise<WorkerProcess | undefined
     // Ends the session, and with it the lock.
     await sql.end().catch(() => undefined);
   }
+}
+
+async function endSessions(sql: Client, worker: string): Promise<void> {
+  await sql.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = $1`,
+    [`holdfast ${worker}`],
+  );
 }
 
 /** Name of a worker with a transaction that waits at a hook; empty if there is none. */
