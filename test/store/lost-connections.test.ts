@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { StoreError } from '../../src/store/store-error.ts';
 import type { BatchCommand } from '../../src/worker/batch-command.ts';
 import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
-import { Gate, within } from '../support/eventually.ts';
+import { eventually, Gate, within } from '../support/eventually.ts';
 import { openScratch } from '../support/scratch.ts';
 import type { TcpProxy } from '../support/tcp-proxy.ts';
 import { COPY_ROWS_MIN, openStore, type TestStore } from '../support/test-store.ts';
@@ -252,10 +252,14 @@ describe('timeouts', () => {
       });
       await store.sql.query('COMMIT');
       expect(await everything(store)).toEqual([['row', 'a', '1', '0']]);
-      expect(
-        await store.rows(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND database = (
-        SELECT oid FROM pg_database WHERE datname = current_database())`),
-      ).toEqual([]);
+      // The server says what is wrong before it lets go.
+      await eventually(async () => {
+        const held = await store.rows(
+          `SELECT FROM pg_locks WHERE locktype = 'advisory'
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+        );
+        return held.length === 0;
+      });
       await runBatch(session, batch, presumes);
       expect(await everything(store)).toHaveLength(2);
     },
