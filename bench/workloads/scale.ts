@@ -4,7 +4,7 @@ export interface Scale {
   readonly rounds: number;
   readonly roundsOfLarge: number;
   readonly warmUp: boolean;
-  /** Commands of a drain; of contenders that take ten times as long; and of the batching one. */
+  /** Commands of a drain; of contenders that take ten times as long, so that all run for some seconds; and of the batching one. */
   readonly drain: number;
   readonly slowDrain: number;
   readonly batchDrain: number;
@@ -30,12 +30,12 @@ export const FULL: Scale = {
   roundsOfLarge: 3,
   warmUp: true,
   drain: 100_000,
-  slowDrain: 30_000,
+  slowDrain: 15_000,
   batchDrain: 60_000,
-  search: 50_000,
+  search: 30_000,
   searchRounds: 2,
   searchBatchRows: [500, 1_000, 5_000],
-  bestCells: 3,
+  bestCells: 2,
   drain2k: 30_000,
   drain20k: 4_000,
   largeBacklog: 1_000_000,
