@@ -57,6 +57,7 @@ export class ReadSession {
   protected async run<T>(action: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.#connected();
     try {
+      await connection.refreshPlans();
       return await action(connection);
     } catch (error) {
       if (error instanceof StoreError && error.failure === 'systemic') await connection.close();

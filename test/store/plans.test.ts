@@ -1,0 +1,60 @@
+/**
+ * Plans that were made while a table was nearly empty. Goal: when it has grown, statements go by its index again, though
+ * PostgreSQL has not looked at the table meanwhile.
+ */
+import { afterEach, expect, it, vi } from 'vitest';
+import { Connection } from '../../src/store/connection.ts';
+import { readStates } from '../../src/store/read-states.ts';
+import { openScratch } from '../support/scratch.ts';
+import { openStore } from '../support/test-store.ts';
+
+const scratch = await openScratch();
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** Lets the sessions of this process believe that so much time has passed. */
+function pass(ms: number): void {
+  const now = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + ms);
+}
+
+it('are made anew when they are old', async () => {
+  const store = await openStore(scratch);
+  const fill = (from: number, to: number) =>
+    store.sql.query(
+      `INSERT INTO goverse_objects (object_id, object_type, data)
+       SELECT 'object-' || n, 'T', '{}' FROM generate_series(${from}, ${to}) AS n`,
+    );
+  await store.sql.query('ALTER TABLE goverse_objects SET (autovacuum_enabled = off)');
+  await fill(1, 2);
+  await store.sql.query('ANALYZE goverse_objects');
+  const connection = await Connection.open({ ...store.options, genericPlans: true });
+  scratch.onEnd(() => connection.close());
+  await readStates(connection, ['object-1']);
+  await fill(3, 10_000);
+  pass(11_000);
+  await connection.refreshPlans();
+  const { rows } = await connection.query<[line: string]>({
+    text: `EXPLAIN EXECUTE "holdfast-read-states" ('{object-1}')`,
+  });
+  const plan = rows.map(([line]) => line).join('\n');
+  expect(plan).toMatch(/goverse_objects_pkey on goverse_objects o .*\n.*Index Cond: /);
+});
+
+it('are left alone before that', async () => {
+  const store = await openStore(scratch);
+  const proxy = await scratch.openProxy(store.databaseUrl);
+  let discarded = 0;
+  proxy.watch = (direction, bytes) => {
+    if (direction === 'up' && bytes.includes('DISCARD PLANS')) discarded += 1;
+    return undefined;
+  };
+  const session = store.open({ databaseUrl: proxy.url });
+  await session.probe();
+  await session.probe();
+  expect(discarded).toBe(0);
+  pass(11_000);
+  await session.probe();
+  await session.probe();
+  expect(discarded).toBe(1);
+});
