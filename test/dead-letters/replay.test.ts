@@ -291,11 +291,16 @@ describe('two at once', () => {
     );
     const first = cli.start(['dead-letters', 'replay', '--rate', '1']);
     await eventually(async () => (await tableLetters(scratch)).some(({ open }) => !open), PATIENCE_MS);
+    // Nothing more can be stored, so that the first is still at it, however long the others take.
+    const holder = await scratch.connect();
+    await holder.query('BEGIN');
+    await holder.query('LOCK TABLE goverse_objects IN SHARE ROW EXCLUSIVE MODE');
     for (const command of [['replay'], ['drop', '--all', '--yes']]) {
       const { code, stdout, stderr } = await cli.run(['dead-letters', ...command]);
       expect([code, stdout]).toEqual([75, '']);
       expect(stderr).toMatch(/^holdfast: another one is at it: replay by \S+@\S+, since \d{4}-.*Z\. Wait/);
     }
+    await holder.query('COMMIT');
     expect((await first.ended).code).toBe(0);
     expect((await tableLetters(scratch)).map(({ outcome }) => outcome)).toEqual([
       'applied',
