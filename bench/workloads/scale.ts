@@ -4,7 +4,10 @@ export interface Scale {
   readonly rounds: number;
   readonly roundsOfLarge: number;
   readonly warmUp: boolean;
-  /** Commands of a drain; of contenders that take ten times as long, so that all run for some seconds; and of the batching one. */
+  /**
+   * Commands of a drain; of contenders that take ten times as long, fewer so that all run for some seconds; and of the
+   * batching one.
+   */
   readonly drain: number;
   readonly slowDrain: number;
   readonly batchDrain: number;

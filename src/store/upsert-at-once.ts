@@ -58,7 +58,11 @@ export async function createUpsertAtOnce(connection: Queryable): Promise<boolean
 /** `written`: committed, every row; `stale`: not all went through their guard; `held`: somebody else holds a slot. */
 export type UpsertAtOnce = 'written' | 'stale' | 'held';
 
-/** Outside any transaction, and after `createUpsertAtOnce`. @throws StoreError, and then nothing is written unless the connection was lost. */
+/**
+ * Outside any transaction, and after `createUpsertAtOnce`.
+ *
+ * @throws StoreError; nothing is written then, unless the connection was lost.
+ */
 export async function upsertAtOnce(
   connection: Queryable,
   slots: readonly number[],

@@ -192,15 +192,16 @@ describe.each([
 
 it('small batches do without a procedure where the user may not make one', async () => {
   const store = await openStore(scratch);
-  const role = `${new URL(scratch.databaseUrl).pathname.slice(1)}_no_temp`;
-  await store.sql.query(
-    `REVOKE TEMPORARY ON DATABASE "${new URL(scratch.databaseUrl).pathname.slice(1)}" FROM PUBLIC`,
-  );
+  const database = new URL(scratch.databaseUrl).pathname.slice(1);
+  const [[current] = []] = await store.rows('SELECT current_schema()::text');
+  const schema = String(current);
+  const role = `${database}_no_temp`;
+  await store.sql.query(`REVOKE TEMPORARY ON DATABASE "${database}" FROM PUBLIC`);
   await store.sql.query(`CREATE ROLE "${role}"`);
   try {
-    await store.sql.query(`GRANT USAGE ON SCHEMA "${await schemaOf(store)}" TO "${role}"`);
+    await store.sql.query(`GRANT USAGE ON SCHEMA "${schema}" TO "${role}"`);
     await store.sql.query(
-      `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "${await schemaOf(store)}" TO "${role}"`,
+      `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "${schema}" TO "${role}"`,
     );
     const url = new URL(store.databaseUrl);
     url.searchParams.set('options', `${url.searchParams.get('options')} -c role=${role}`);
@@ -215,11 +216,6 @@ it('small batches do without a procedure where the user may not make one', async
     await store.sql.query(`DROP ROLE "${role}"`);
   }
 });
-
-async function schemaOf(store: TestStore): Promise<string> {
-  const [[name] = []] = await store.rows('SELECT current_schema()::text');
-  return String(name);
-}
 
 describe('the presumption', () => {
   it('is made until it fails, then not for a while, longer each time, up to 256 batches', () => {
