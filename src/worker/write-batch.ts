@@ -123,7 +123,8 @@ class BatchWriting {
   answer(): void {
     const verdicts = this.#decided?.verdicts;
     for (const { entries, delivery, ambiguous } of this.#frames) {
-      const redelivered = delivery.redelivered || ambiguous;
+      // Without its channel it has returned to its queue, and another worker may have written it before we decided.
+      const redelivered = delivery.redelivered || ambiguous || !delivery.live();
       for (const work of entries) {
         const { item, line } = work;
         if (item === undefined || line !== undefined) continue;
