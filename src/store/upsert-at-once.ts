@@ -41,16 +41,18 @@ const UPSERT_AT_ONCE = {
     $1::integer[], $2::varchar[], $3::varchar[], $4::jsonb[], $5::bigint[], $6::bigint[], $7::bigint[], NULL)`,
 };
 
-/** No right to temporary objects or to PL/pgSQL, or no PL/pgSQL. */
-const NOT_ALLOWED = new Set(['42501', '42704']);
-
-/** Once per connection, outside any transaction. Returns whether this user may have it. @throws StoreError */
+/**
+ * Once per connection, outside any transaction. Returns whether it may be had: a user may lack the right to temporary
+ * objects or to PL/pgSQL, an event trigger may forbid it. Whatever else is wrong shows at the write itself.
+ *
+ * @throws StoreError if the connection was lost
+ */
 export async function createUpsertAtOnce(connection: Queryable): Promise<boolean> {
   try {
     await connection.query(CREATE_UPSERT_AT_ONCE);
     return true;
   } catch (error) {
-    if (error instanceof StoreError && NOT_ALLOWED.has(error.sqlstate ?? '')) return false;
+    if (error instanceof StoreError && !error.connectionLost) return false;
     throw error;
   }
 }

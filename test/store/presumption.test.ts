@@ -16,6 +16,12 @@ const AUDIT_BEFORE = `
   CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
   CREATE TRIGGER look BEFORE INSERT ON goverse_objects FOR EACH ROW EXECUTE FUNCTION look()`;
 
+const TELL_OF_INSERTS = `
+  CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+  CREATE TRIGGER tell AFTER INSERT ON goverse_objects FOR EACH STATEMENT EXECUTE FUNCTION tell()`;
+
+const DROP_KEY = 'ALTER TABLE goverse_objects DROP CONSTRAINT goverse_objects_pkey';
+
 /** Others in the same batch. */
 const others = (version: number): BatchCommand[] =>
   ['other-1', 'other-2'].map((id) => save(id, '{}', { version }));
@@ -165,6 +171,11 @@ describe.each([
     ['a trigger runs before each insert', AUDIT_BEFORE],
     ['a column has a default that uses a sequence', 'ALTER TABLE goverse_objects ADD COLUMN serial SERIAL'],
     ['a column must not be null', `ALTER TABLE goverse_objects ADD COLUMN kept INT NOT NULL DEFAULT 1`],
+    ['a trigger runs after each INSERT statement', TELL_OF_INSERTS],
+    ['a rule goes with each insert', 'CREATE RULE also AS ON INSERT TO goverse_objects DO ALSO NOTHING'],
+    ['policies decide what may be inserted', 'ALTER TABLE goverse_objects ENABLE ROW LEVEL SECURITY'],
+    ['the key is of more than the id', `${DROP_KEY}, ADD PRIMARY KEY (object_id, object_type)`],
+    ['the key is checked at the end', `${DROP_KEY}, ADD PRIMARY KEY (object_id) DEFERRABLE`],
   ])('are not presumed to be newer where %s', async (_name, change) => {
     const store = await openStore(scratch, { copyRowsMin });
     await store.sql.query(change);
@@ -214,6 +225,23 @@ it('small batches do without a procedure where the user may not make one', async
   } finally {
     await store.sql.query(`DROP OWNED BY "${role}"`);
     await store.sql.query(`DROP ROLE "${role}"`);
+  }
+});
+
+it('small batches do without a procedure where an event trigger forbids to make one', async () => {
+  const store = await openStore(scratch);
+  await store.sql.query(`
+    CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'not by applications'; END $$;
+    CREATE EVENT TRIGGER forbid ON ddl_command_start WHEN TAG IN ('CREATE PROCEDURE') EXECUTE FUNCTION forbid()`);
+  try {
+    const { session, seen } = await watched(store);
+    const { outcomes } = await runBatch(session, others(1), true);
+    expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(OTHERS_APPLIED);
+    expect(seen).toContain('holdfast-upsert-objects');
+    expect(seen).not.toContain('holdfast-upsert-at-once');
+  } finally {
+    await store.sql.query('DROP EVENT TRIGGER forbid');
   }
 });
 
