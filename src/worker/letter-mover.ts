@@ -10,7 +10,7 @@ import type { BrokerConnection } from '../broker/broker-connection.ts';
 import { type Delivery, QueueConsumer } from '../broker/queue-consumer.ts';
 import type { Names } from '../contract/names.ts';
 import type { LetterRow, LetterSession } from '../store/letter-row.ts';
-import { type StoreError, toStoreError } from '../store/store-error.ts';
+import { type StoreError, storeErrorOf } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { bareLetter, readLetter } from './read-letter.ts';
@@ -195,7 +195,7 @@ export class LetterMover {
     try {
       await this.#session.insertLetters(batch.map(({ row }) => row));
     } catch (error) {
-      const storeError = toStoreError(error);
+      const storeError = storeErrorOf(error);
       this.#options.metrics.letterMoveFailures.inc();
       if (storeError.failure === 'row' && batch.length > 0) await this.#moveOneByOne(batch);
       else await this.#failed(storeError, batch);
@@ -214,7 +214,7 @@ export class LetterMover {
         this.#settle([waiting]);
         moved = true;
       } catch (error) {
-        const storeError = toStoreError(error);
+        const storeError = storeErrorOf(error);
         this.#options.metrics.letterMoveFailures.inc();
         if (storeError.failure !== 'row') {
           await this.#failed(storeError, batch.slice(index));
@@ -231,7 +231,7 @@ export class LetterMover {
     try {
       await this.#session.insertLetters([row]);
     } catch (error) {
-      const storeError = toStoreError(error);
+      const storeError = storeErrorOf(error);
       if (storeError.failure !== 'row') throw storeError;
       await this.#session.insertLetters([bareLetter(row)]);
       this.#options.logger.warn(

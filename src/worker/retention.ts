@@ -1,12 +1,13 @@
 /** Forgets what is older than the retention: tombstones, the ids of claims, closed dead letters. Every worker does its share. */
 import { PURGED_KINDS, type PurgedKind, type ReadSession, type Store } from '../store/store.ts';
-import { toStoreError } from '../store/store-error.ts';
+import { storeErrorOf } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
 export interface RetentionOptions {
   readonly store: Store;
   readonly retentionMs: number;
   readonly logger: Logger;
+  readonly onBug: (error: unknown) => void;
 }
 
 /** How often. The retention is days, so a few minutes more or less do not matter. */
@@ -32,7 +33,7 @@ export class Retention {
     this.#schedule(Math.random() * PURGE_INTERVAL_MS);
   }
 
-  /** Forgets what is due now; one kind that fails does not keep the others. Never throws. */
+  /** Forgets what is due now; one kind that the store refuses does not keep the others. @throws only a fault of ours */
   async purge(): Promise<void> {
     const { logger } = this.#options;
     for (const kind of PURGED_KINDS) {
@@ -40,7 +41,7 @@ export class Retention {
         const rows = await this.#purge(kind);
         if (rows > 0) logger.info({ kind, rows }, 'forgot what is older than the retention');
       } catch (error) {
-        logger.warn({ kind, err: toStoreError(error) }, 'could not forget what is older than the retention');
+        logger.warn({ kind, err: storeErrorOf(error) }, 'could not forget what is older than the retention');
       }
     }
   }
@@ -78,7 +79,12 @@ export class Retention {
   }
 
   async #run(): Promise<void> {
-    await this.purge();
+    try {
+      await this.purge();
+    } catch (error) {
+      this.#options.onBug(error);
+      return;
+    }
     if (!this.#stopped) this.#schedule(PURGE_INTERVAL_MS);
   }
 }

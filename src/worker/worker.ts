@@ -133,6 +133,7 @@ export class Worker {
       store: this.#store,
       retentionMs: options.tombstoneRetentionMs,
       logger,
+      onBug: (error) => this.#fail(error),
     });
     this.#subscriptions = new Subscriptions({
       connection: this.#consuming,

@@ -73,7 +73,12 @@ it('one kind that cannot be forgotten does not keep the others', async () => {
   await scratch.sql.query(`UPDATE holdfast_dead_letters SET dropped_at = ${old} WHERE object_id IS NULL`);
   await scratch.sql.query(`ALTER TABLE holdfast_claims RENAME TO hidden`);
   const logger = createLogger({ level: 'silent' });
-  const retention = new Retention({ store, retentionMs: RETENTION_MS, logger });
+  const retention = new Retention({
+    store,
+    retentionMs: RETENTION_MS,
+    logger,
+    onBug: (error) => expect.fail(String(error)),
+  });
   scratch.onEnd(() => retention.stop());
   await retention.purge();
   await scratch.sql.query(`ALTER TABLE hidden RENAME TO holdfast_claims`);
