@@ -9,7 +9,6 @@ import { beginWithSlots } from './begin-with-slots.ts';
 import { compareContents } from './compare-contents.ts';
 import type { Connection } from './connection.ts';
 import { CopyRoom } from './copy-rows.ts';
-import { hasInsertEffects } from './insert-effects.ts';
 import { CHECK_AT_ONCE, isolateQuestions, isolateRefusedRows } from './isolate-refused-rows.ts';
 import { lockSlots } from './lock-slots.ts';
 import { Presumption } from './presumption.ts';
@@ -32,6 +31,7 @@ import { StoreError } from './store-error.ts';
 import { CREATE_TRIALS } from './try-rows.ts';
 import { createUpsertAtOnce, upsertAtOnce } from './upsert-at-once.ts';
 import { upsertObjects } from './upsert-objects.ts';
+import { hasUpsertObstacles } from './upsert-obstacles.ts';
 import { upsertStagedObjects } from './upsert-staged-objects.ts';
 
 const BEGIN = { text: 'BEGIN' };
@@ -50,7 +50,7 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   /** Whether they could be given the procedure. */
   readonly #upserting = new WeakMap<Connection, boolean>();
   readonly #presumption = new Presumption();
-  readonly #insertEffects = new WeakMap<Connection, { readonly has: boolean; readonly lookedAt: number }>();
+  readonly #upsertObstacles = new WeakMap<Connection, { readonly has: boolean; readonly lookedAt: number }>();
 
   /** @param copyRowsMin from how many candidate rows on they are sent by COPY. */
   constructor(open: () => Promise<Connection>, copyRowsMin: number) {
@@ -74,15 +74,15 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
   /** Where most objects must be read about anyway, little is gained and all may be written in vain. */
   async #mayPresume(connection: Connection, { presumable, ids, isolate }: WriteRequest): Promise<boolean> {
     if (isolate || presumable.length === 0 || presumable.length < ids.length) return false;
-    return this.#presumption.ask() && !(await this.#insertsHaveEffects(connection));
+    return this.#presumption.ask() && !(await this.#upsertHasObstacles(connection));
   }
 
-  async #insertsHaveEffects(connection: Connection): Promise<boolean> {
+  async #upsertHasObstacles(connection: Connection): Promise<boolean> {
     const now = performance.now();
-    const known = this.#insertEffects.get(connection);
+    const known = this.#upsertObstacles.get(connection);
     if (known !== undefined && now - known.lookedAt < LOOK_AGAIN_MS) return known.has;
-    const has = await hasInsertEffects(connection);
-    this.#insertEffects.set(connection, { has, lookedAt: now });
+    const has = await hasUpsertObstacles(connection);
+    this.#upsertObstacles.set(connection, { has, lookedAt: now });
     return has;
   }
 

@@ -1,5 +1,5 @@
 /**
- * Whether an upsert may be used for what mostly comes to an update. Before PostgreSQL looks for a row of that key it has made
+ * What stands against an upsert for what mostly comes to an update. Before PostgreSQL looks for a row of that key it has made
  * a new one, with all defaults, checked it, and run what triggers there are BEFORE INSERT on rows; those of statements run
  * for both, whatever came of them. With our columns alone nobody sees that; with columns, triggers, rules and policies
  * that somebody added, sequences would be used up, updates counted as inserts, and rows refused for what only a new object
@@ -10,7 +10,7 @@ import type { Queryable } from './connection.ts';
 /**
  * One row, one boolean. tgtype: 1 for each row, 2 before, 4 on insert, 16 on update (src/include/catalog/pg_trigger.h).
  */
-const HAS_INSERT_EFFECTS = {
+const HAS_UPSERT_OBSTACLES = {
   text: `
     SELECT EXISTS (
       SELECT FROM pg_trigger
@@ -30,7 +30,7 @@ const HAS_INSERT_EFFECTS = {
           ('object_id', 'object_type', 'data', 'next_rcseq', 'created_at', 'updated_at', 'version', 'epoch'))`,
 };
 
-export async function hasInsertEffects(connection: Queryable): Promise<boolean> {
-  const { rows } = await connection.query<[effects: boolean]>(HAS_INSERT_EFFECTS);
+export async function hasUpsertObstacles(connection: Queryable): Promise<boolean> {
+  const { rows } = await connection.query<[obstacles: boolean]>(HAS_UPSERT_OBSTACLES);
   return rows[0]?.[0] !== false;
 }
