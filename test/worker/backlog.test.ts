@@ -1,30 +1,9 @@
 /** What a writer is given, and when. Goal: a suspect is alone, and nobody waits for it longer than it works. */
 import { describe, expect, it } from 'vitest';
-import type { Delivery } from '../../src/broker/queue-consumer.ts';
 import { Backlog, type Batch, type PartitionBacklog } from '../../src/worker/backlog.ts';
 import { WorkFrame } from '../../src/worker/work-frame.ts';
-
-interface Named extends Delivery {
-  readonly messageId: string;
-}
-
-function deliveryOf(name: string, returns: number): Named {
-  return {
-    body: Buffer.from(`{"load":{"id":"${name}"}}\n`),
-    type: 'holdfast.commands.v1',
-    messageId: name,
-    replyTo: undefined,
-    correlationId: undefined,
-    appId: undefined,
-    timestamp: undefined,
-    headers: {},
-    redelivered: returns > 0,
-    returns,
-    receivedAt: 0,
-    live: () => true,
-    settle: () => undefined,
-  };
-}
+import { load } from '../support/test-publisher.ts';
+import { deliveryOf } from '../support/work-frames.ts';
 
 /** A backlog of two partitions, the given frames in each: a name, and how often it came back. */
 function backlogOf(...partitions: readonly (readonly [name: string, returns: number])[][]): {
@@ -35,7 +14,8 @@ function backlogOf(...partitions: readonly (readonly [name: string, returns: num
   const decoding = { documentBytesMax: 1_000, schemas: new Map() };
   const backlog = new Backlog({ batchCommandsMax: 100, batchBytesMax: 10_000, decoding });
   const add = (partition: PartitionBacklog, name: string, returns: number): void => {
-    backlog.add(partition, new WorkFrame(deliveryOf(name, returns), partition.key));
+    const delivery = deliveryOf(load({ id: name }), { messageId: name, redelivered: returns > 0, returns });
+    backlog.add(partition, new WorkFrame(delivery, partition.key));
   };
   for (const [index, frames] of partitions.entries()) {
     const partition = backlog.partition({ partitionCount: 2, partition: index });

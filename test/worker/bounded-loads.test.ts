@@ -1,15 +1,15 @@
 /** Loads of much more than fits into memory. Goal: what is read at once and held for replies is bounded, and nothing is left out. */
 import { describe, expect, it } from 'vitest';
-import type { Delivery } from '../../src/broker/queue-consumer.ts';
 import { PostgresStore } from '../../src/store/postgres-store.ts';
 import type { LoadWanted, ReadSession } from '../../src/store/store.ts';
 import { ObjectReader } from '../../src/worker/load-answers.ts';
 import { loadBatch } from '../../src/worker/load-batch.ts';
-import { WorkFrame } from '../../src/worker/work-frame.ts';
+import type { WorkFrame } from '../../src/worker/work-frame.ts';
 import { WriteRetry } from '../../src/worker/write-retry.ts';
 import { openScratch } from '../support/scratch.ts';
 import { load } from '../support/test-publisher.ts';
 import { openStore } from '../support/test-store.ts';
+import { frameOf } from '../support/work-frames.ts';
 
 const scratch = await openScratch();
 const { options, sql } = await openStore(scratch);
@@ -22,27 +22,6 @@ await sql.query(`
   INSERT INTO goverse_objects (object_id, object_type, data, version)
   SELECT 'o' || n, 'T', jsonb_build_object('x', repeat('a', ${DOCUMENT_BYTES})), n FROM generate_series(1, ${COUNT}) n`);
 const ids = Array.from({ length: COUNT }, (_, n) => `o${n + 1}`);
-
-function frameOf(body: string): WorkFrame {
-  const delivery: Delivery = {
-    body: Buffer.from(body),
-    type: 'holdfast.commands.v1',
-    messageId: undefined,
-    replyTo: undefined,
-    correlationId: undefined,
-    appId: undefined,
-    timestamp: undefined,
-    headers: {},
-    redelivered: false,
-    returns: 0,
-    receivedAt: 0,
-    live: () => true,
-    settle: () => undefined,
-  };
-  const frame = new WorkFrame(delivery, { partitionCount: 1, partition: 0 });
-  frame.decode({ documentBytesMax: 1_000, schemas: new Map() });
-  return frame;
-}
 
 const bytesOf = (frames: readonly WorkFrame[]): number =>
   frames.flatMap(({ entries }) => entries).reduce((sum, { document }) => sum + (document?.length ?? 0), 0);

@@ -5,7 +5,6 @@
 import { expect, it } from 'vitest';
 import { Caution } from '../../src/worker/caution.ts';
 import { RefusalStreak } from '../../src/worker/refusal-streak.ts';
-import { WorkFrame } from '../../src/worker/work-frame.ts';
 import { writeBatch } from '../../src/worker/write-batch.ts';
 import { WriteRetry } from '../../src/worker/write-retry.ts';
 import { runBatch, save as stored } from '../support/batch-commands.ts';
@@ -13,6 +12,7 @@ import { openScratch } from '../support/scratch.ts';
 import { RETRY } from '../support/test-broker.ts';
 import { save } from '../support/test-publisher.ts';
 import { openStore } from '../support/test-store.ts';
+import { frameOf } from '../support/work-frames.ts';
 
 const scratch = await openScratch();
 
@@ -22,25 +22,7 @@ it.each([
 ])('the channel of a frame %s', async (_name, live, certainty) => {
   const store = await openStore(scratch);
   await runBatch(store.session, [stored('a', '{}', { version: 6 })]);
-  const frame = new WorkFrame(
-    {
-      body: Buffer.from(save({ id: 'a', version: 5, ifVersion: 4 })),
-      type: 'holdfast.commands.v1',
-      messageId: 'm',
-      replyTo: undefined,
-      correlationId: undefined,
-      appId: undefined,
-      timestamp: undefined,
-      headers: {},
-      redelivered: false,
-      returns: 0,
-      receivedAt: 0,
-      live: () => live,
-      settle: () => undefined,
-    },
-    { partitionCount: 1, partition: 0 },
-  );
-  frame.decode({ documentBytesMax: 100, schemas: new Map() });
+  const frame = frameOf(save({ id: 'a', version: 5, ifVersion: 4 }), { live: () => live });
   await writeBatch([frame], {
     session: store.session,
     retry: new WriteRetry({

@@ -8,32 +8,15 @@ import { createMetrics } from '../../src/telemetry/metrics.ts';
 import type { DeadLetter } from '../../src/worker/dead-letter.ts';
 import { ReplySender } from '../../src/worker/reply-sender.ts';
 import { type SettleContext, settleFrame, settleQuietFrame } from '../../src/worker/settle-frame.ts';
-import { WorkFrame } from '../../src/worker/work-frame.ts';
+import type { WorkFrame } from '../../src/worker/work-frame.ts';
+import { save } from '../support/test-publisher.ts';
+import { frameOf } from '../support/work-frames.ts';
 
 const OURS = 'holdfast.replies.x';
 
 /** A frame of one save, read but not answered. */
-function frameOfSave(delivery: Partial<Delivery>): WorkFrame {
-  const whole: Delivery = {
-    body: Buffer.from('{"save":{"id":"a","type":"T","version":1}}\n{}\n'),
-    type: 'holdfast.commands.v1',
-    messageId: 'm',
-    replyTo: undefined,
-    correlationId: undefined,
-    appId: undefined,
-    timestamp: undefined,
-    headers: {},
-    redelivered: false,
-    returns: 0,
-    receivedAt: 0,
-    live: () => true,
-    settle: () => undefined,
-    ...delivery,
-  };
-  const frame = new WorkFrame(whole, { partitionCount: 1, partition: 0 });
-  frame.decode({ documentBytesMax: 100, schemas: new Map() });
-  return frame;
-}
+const frameOfSave = (delivery: Partial<Delivery>) =>
+  frameOf(save({ id: 'a', version: 1 }), { messageId: 'm', ...delivery });
 
 it.each([
   ['is lost: no letter is made of a refusal, which is decided anew', true, [], false],
