@@ -45,8 +45,9 @@ it('a fault while old rows are forgotten is not taken for a failure of the store
   const session = store.openReadSession();
   scratch.onEnd(() => session.close());
   session.purge = () => Promise.reject(fault);
+  store.openReadSession = () => session;
   const retention = new Retention({
-    store: Object.assign(store, { openReadSession: () => session }),
+    store,
     retentionMs: 1_000,
     logger,
     onBug: () => undefined,

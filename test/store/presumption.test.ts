@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { Presumption } from '../../src/store/presumption.ts';
+import type { WriteSession } from '../../src/store/store.ts';
 import type { BatchCommand } from '../../src/worker/batch-command.ts';
 import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
 import { openScratch } from '../support/scratch.ts';
@@ -201,6 +202,16 @@ describe.each([
   });
 });
 
+/** Writes a small batch that is presumed, and returns the session. */
+async function expectNoProcedure(store: TestStore): Promise<WriteSession> {
+  const { session, seen } = await watched(store);
+  const { outcomes } = await runBatch(session, others(1), true);
+  expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(OTHERS_APPLIED);
+  expect(seen).toContain('holdfast-upsert-objects');
+  expect(seen).not.toContain('holdfast-upsert-at-once');
+  return session;
+}
+
 it('small batches do without a procedure where the user may not make one', async () => {
   const store = await openStore(scratch);
   const database = new URL(scratch.databaseUrl).pathname.slice(1);
@@ -216,11 +227,7 @@ it('small batches do without a procedure where the user may not make one', async
     );
     const url = new URL(store.databaseUrl);
     url.searchParams.set('options', `${url.searchParams.get('options')} -c role=${role}`);
-    const { session, seen } = await watched({ ...store, databaseUrl: url.href });
-    const { outcomes } = await runBatch(session, others(1), true);
-    expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(OTHERS_APPLIED);
-    expect(seen).toContain('holdfast-upsert-objects');
-    expect(seen).not.toContain('holdfast-upsert-at-once');
+    const session = await expectNoProcedure({ ...store, databaseUrl: url.href });
     await session.close();
   } finally {
     await store.sql.query(`DROP OWNED BY "${role}"`);
@@ -235,11 +242,7 @@ it('small batches do without a procedure where an event trigger forbids to make 
       $$ BEGIN RAISE EXCEPTION 'not by applications'; END $$;
     CREATE EVENT TRIGGER forbid ON ddl_command_start WHEN TAG IN ('CREATE PROCEDURE') EXECUTE FUNCTION forbid()`);
   try {
-    const { session, seen } = await watched(store);
-    const { outcomes } = await runBatch(session, others(1), true);
-    expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(OTHERS_APPLIED);
-    expect(seen).toContain('holdfast-upsert-objects');
-    expect(seen).not.toContain('holdfast-upsert-at-once');
+    await expectNoProcedure(store);
   } finally {
     await store.sql.query('DROP EVENT TRIGGER forbid');
   }
