@@ -10,6 +10,7 @@ import type { Duplex } from 'node:stream';
 import { type ChannelModel, connect } from 'amqplib';
 import { backoffMs, pause } from './backoff.ts';
 import { BrokerError, toBrokerError } from './broker-error.ts';
+import { coalesceWrites } from './coalesce-writes.ts';
 
 export interface BrokerConnectionOptions {
   readonly amqpUrl: string;
@@ -182,6 +183,7 @@ export class BrokerConnection extends EventEmitter<Events> {
     if (streamOf(model).writableEnded) {
       throw new BrokerError('BROKER_UNAVAILABLE', 'RabbitMQ closed the connection as soon as it was open');
     }
+    coalesceWrites(streamOf(model));
     this.#model = model;
     this.#lastError = undefined;
     if (this.closed) await closeModel(model);

@@ -5,7 +5,7 @@ import { ContractError } from '../contract/errors.ts';
 import { decodeFrame, type Entry } from '../contract/frame.ts';
 import { lockSlotOf, partitionOfShard, shardOf } from '../contract/partition.ts';
 import type { ReplyItem, ReplyLine } from '../contract/reply.ts';
-import { schemaViolation, type TypeSchemas } from '../contract/type-schemas.ts';
+import type { TypeSchemas } from '../contract/type-schemas.ts';
 import type { StoreError } from '../store/store-error.ts';
 import type { BatchCommand } from './batch-command.ts';
 
@@ -45,7 +45,7 @@ export interface WorkEntry {
 /** From how many returns to its queue on a frame is worked on alone. */
 const SUSPECT_RETURNS_MIN = 5;
 
-/** What a frame is read with. */
+/** What frames, and later their documents, are read with. */
 export interface Decoding {
   readonly documentBytesMax: number;
   /** Of the types whose documents are validated. */
@@ -93,14 +93,18 @@ export class WorkFrame {
     this.rejection = rejection;
   }
 
-  /** Reads the frame. Safe twice. */
-  decode({ documentBytesMax, schemas }: Decoding): void {
+  /** Reads the frame, and not yet its documents: only those that are written are looked into. Safe twice. */
+  decode({ documentBytesMax }: Decoding): void {
     if (this.#decoded) return;
     this.#decoded = true;
     try {
       const { type, body } = this.delivery;
-      const entries = decodeFrame(type, body, { place: 'partition', documentBytesMax });
-      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key, schemas));
+      const entries = decodeFrame(type, body, {
+        place: 'partition',
+        documentBytesMax,
+        checkDocuments: false,
+      });
+      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key));
     } catch (error) {
       if (!(error instanceof ContractError)) throw error;
       this.rejection = { error };
@@ -108,12 +112,7 @@ export class WorkFrame {
   }
 }
 
-function toWorkEntry(
-  entry: Entry<PartitionCommand>,
-  body: Buffer,
-  key: PartitionKey,
-  schemas: TypeSchemas,
-): WorkEntry {
+function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: PartitionKey): WorkEntry {
   if (entry.rejected !== undefined) {
     return rejected(entry, entry.rejected.error);
   }
@@ -128,13 +127,8 @@ function toWorkEntry(
     case 'save': {
       const { id, type, version, epoch, nextRcseq = 0 } = command;
       const { documentStart, documentEnd } = entry;
-      const schema = schemas.get(type);
-      if (schema !== undefined) {
-        const error = schemaViolation(schema, type, body.toString('utf8', documentStart, documentEnd));
-        if (error !== undefined) return rejected(entry, error);
-      }
       const row = { id, type, version, epoch, nextRcseq, body, documentStart, documentEnd };
-      return workEntry(entry, slot, { command, row, slot }, undefined);
+      return workEntry(entry, slot, { command, row, slot, checked: false }, undefined);
     }
     case 'delete':
       return workEntry(entry, slot, { command, slot }, undefined);
