@@ -149,7 +149,7 @@ export const OptionFields = z.strictObject({
       'Batches written at the same time, each on its own database connection and on partitions of its own. More than ' +
       'there are partitions stay idle.',
   }),
-  batchCommandsMax: option(integer(1, 50_000).default(4_096), {
+  batchCommandsMax: option(integer(1, 50_000).default(8_192), {
     group: 'Writing',
     description: 'Most commands in one batch, which is one transaction.',
     unit: 'commands',

@@ -30,7 +30,7 @@ export interface MetricDefinition {
 /** From a single row on a fast disk to the statement timeout of a minute. */
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-/** Powers of four, from a lone command to beyond the default limit of 4,096 per batch. */
+/** Powers of four, from a lone command to beyond the default limit of 8,192 per batch. */
 const COUNT_BUCKETS = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384];
 
 export const METRICS = {
