@@ -53,11 +53,6 @@ export interface DecodeOptions {
   readonly place: FramePlace;
   /** Largest document in bytes, at most `DOCUMENT_BYTES_MAX`. */
   readonly documentBytesMax?: number;
-  /**
-   * Whether documents are looked into; true if not given. If not, whoever stores one asks `documentFault` first. Their
-   * size is looked at all the same, and whether an action line stands in the place of one: a command would be lost in it.
-   */
-  readonly checkDocuments?: boolean;
 }
 
 /**
@@ -69,7 +64,7 @@ export interface DecodeOptions {
 export function decodeFrame(
   type: unknown,
   body: Buffer,
-  options: DecodeOptions & { readonly place: 'partition' },
+  options: { readonly place: 'partition'; readonly documentBytesMax?: number },
 ): Entry<PartitionCommand>[];
 export function decodeFrame(type: unknown, body: Buffer, options: DecodeOptions): Entry[];
 export function decodeFrame(type: unknown, body: Buffer, options: DecodeOptions): Entry[] {
@@ -78,7 +73,7 @@ export function decodeFrame(type: unknown, body: Buffer, options: DecodeOptions)
   }
   if (body.length === 0) throw new ContractError('MALFORMED_FRAME', 'the frame is empty');
   if (!isUtf8(body)) throw new ContractError('MALFORMED_FRAME', 'the frame is not UTF-8');
-  const { place, documentBytesMax = DOCUMENT_BYTES_DEFAULT, checkDocuments = true } = options;
+  const documentBytesMax = options.documentBytesMax ?? DOCUMENT_BYTES_DEFAULT;
   const entries: Entry[] = [];
   let at = 0;
   while (at < body.length) {
@@ -91,7 +86,7 @@ export function decodeFrame(type: unknown, body: Buffer, options: DecodeOptions)
         `the frame has ${body.length} bytes, more than ${FRAME_BYTES_MAX}, and more than one command`,
       );
     }
-    const entry = decodeEntry(body, at, place, documentBytesMax, checkDocuments);
+    const entry = decodeEntry(body, at, options.place, documentBytesMax);
     entries.push(entry);
     at = entry.end;
   }
@@ -105,13 +100,7 @@ function isList(entry: Entry): boolean {
   return (entry.command ?? entry.rejected)?.action === 'list';
 }
 
-function decodeEntry(
-  body: Buffer,
-  start: number,
-  place: FramePlace,
-  documentBytesMax: number,
-  checkDocuments: boolean,
-): Entry {
+function decodeEntry(body: Buffer, start: number, place: FramePlace, documentBytesMax: number): Entry {
   const actionEnd = lineEnd(body, start);
   const plain = readPlainWrite(body, start, actionEnd);
   const line =
@@ -135,7 +124,7 @@ function decodeEntry(
   end = Math.min(documentEnd + 1, body.length);
   const position = { start, end, documentStart, documentEnd };
   if (!line.valid) return { rejected: line, ...position };
-  const error = documentError(body, documentStart, documentEnd, documentBytesMax, checkDocuments);
+  const error = documentError(body, documentStart, documentEnd, documentBytesMax);
   if (error === undefined) return judgePlace(line, place, position);
   const { id, type, version } = line.command as SaveCommand;
   return { rejected: { action, error, id, type, version }, ...position };
@@ -168,12 +157,11 @@ function documentError(
   start: number,
   end: number,
   bytesMax: number,
-  check: boolean,
 ): ContractError | undefined {
   if (end - start > bytesMax) {
     return new ContractError('TOO_LARGE', `the document has ${end - start} bytes, more than ${bytesMax}`);
   }
-  const fault = check ? documentFault(body, start, end) : undefined;
+  const fault = documentFault(body, start, end);
   if (fault !== undefined) return new ContractError(fault.code, fault.message);
   if (mayBeActionLine(body, start, end) && isActionLine(body.toString('utf8', start, end))) {
     return new ContractError(

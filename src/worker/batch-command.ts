@@ -7,8 +7,6 @@ export interface BatchSave {
   /** The row as it is written if nothing is folded into it. */
   readonly row: ObjectRow;
   readonly slot: number;
-  /** Its document was looked into and can be stored. */
-  checked: boolean;
 }
 
 interface BatchDelete {

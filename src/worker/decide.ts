@@ -44,46 +44,20 @@ export interface BatchDecision {
 
 /**
  * @param objects the commands of each object, by id, in queue order.
- * @param refused commands that were refused, by the database or before: they count as never sent.
- * @param isStorable asked of each save that would be written, or whose content matters: its document is looked into only
- *   then. One that is not counts as refused.
+ * @param refused commands that the database has refused: they count as never sent.
  */
 export function decideBatch(
   objects: ReadonlyMap<string, readonly BatchCommand[]>,
   snapshot: Snapshot,
   refused: ReadonlySet<BatchCommand>,
-  isStorable: (save: BatchSave) => boolean,
 ): BatchDecision {
-  let sink = new DecisionSink(isStorable);
-  decideObjects(objects, snapshot, refused, sink);
-  if (sink.unstorable.length > 0) {
-    // Seldom. All saves of their objects are looked into now, so once more is enough.
-    const saves = sink.unstorable.flatMap(({ command }) => objects.get(command.id)?.filter(isSave) ?? []);
-    const unstorable = saves.filter((save) => !isStorable(save));
-    sink = new DecisionSink(isStorable);
-    decideObjects(objects, snapshot, new Set([...refused, ...unstorable]), sink);
-  }
-  return toDecision(objects, sink);
-}
-
-function decideObjects(
-  objects: ReadonlyMap<string, readonly BatchCommand[]>,
-  snapshot: Snapshot,
-  refused: ReadonlySet<BatchCommand>,
-  sink: DecisionSink,
-): void {
+  const sink = new DecisionSink();
   for (const [id, commands] of objects) {
     const [first] = commands;
     if (first === undefined || snapshot.heldSlots.has(first.slot)) continue;
     if (commands.length === 1 && !refused.has(first) && decidePlainSave(first, snapshot, sink)) continue;
     new ObjectDecider(id, snapshot, sink).decide(commands, refused);
   }
-}
-
-function toDecision(
-  objects: ReadonlyMap<string, readonly BatchCommand[]>,
-  sink: DecisionSink,
-): BatchDecision {
   const { questions, passes, verdicts, owners } = sink;
   const older = (row: WrittenRow): readonly ObjectRow[] => sink.older(row);
   const isAlone = ({ id }: WrittenRow): boolean => objects.get(id)?.length === 1;
@@ -100,7 +74,6 @@ function decidePlainSave(item: BatchCommand, snapshot: Snapshot, sink: DecisionS
   const { id, version, epoch, ifVersion } = item.command;
   const stored = snapshot.states.get(id) ?? NEVER_STORED;
   if (ifVersion !== undefined || epoch < stored.epoch || version <= stored.version) return false;
-  if (!sink.isStorable(item)) return true;
   const { row } = item;
   const changes = sink.pass(0);
   if (stored.live) changes.updates.push({ row, recreated: false });
@@ -130,26 +103,12 @@ class RowOwners {
 }
 
 class DecisionSink {
-  /** Saves that would be written, or whose content matters, and that cannot be stored: the decision is void. */
-  readonly unstorable: BatchSave[] = [];
   readonly questions: ContentQuestion[] = [];
   readonly passes: Changes[] = [];
   readonly verdicts = new Map<BatchCommand, Verdict>();
   readonly owners = new RowOwners();
   /** Folds of more than one command, by the row that is written of them. */
   readonly folds = new Map<WrittenRow, readonly BatchWrite[]>();
-
-  readonly #isStorable: (save: BatchSave) => boolean;
-
-  constructor(isStorable: (save: BatchSave) => boolean) {
-    this.#isStorable = isStorable;
-  }
-
-  isStorable(save: BatchSave): boolean {
-    if (this.#isStorable(save)) return true;
-    this.unstorable.push(save);
-    return false;
-  }
 
   /** The saves that would be written instead of a row, next first, down to a delete, which nothing of ours refuses. */
   older(row: WrittenRow): readonly ObjectRow[] {
@@ -160,7 +119,6 @@ class DecisionSink {
     const rows: ObjectRow[] = [];
     for (const item of others) {
       if (!isSave(item)) break;
-      if (!this.#isStorable(item)) continue;
       rows.push(item.row);
       this.owners.set(item.row, item);
     }
@@ -291,8 +249,6 @@ class ObjectDecider {
   /** Either of the two may be what the database cannot even read, and is then named by its row. */
   #ask(item: BatchSave, against: 'stored' | BatchSave): void {
     const { questions, owners } = this.#sink;
-    if (!this.#sink.isStorable(item)) return;
-    if (against !== 'stored' && !this.#sink.isStorable(against)) return;
     questions.push({ asker: item, row: item.row, against: against === 'stored' ? against : against.row });
     owners.set(item.row, item);
     if (against !== 'stored') owners.set(against.row, against);
@@ -376,7 +332,6 @@ class ObjectDecider {
       this.#sink.owners.set(tombstone, survivor);
       return tombstone;
     }
-    this.#sink.isStorable(survivor);
     const { row } = survivor;
     if (base.live) changes.updates.push({ row, recreated: this.#recreated });
     else changes.inserts.push(row);
@@ -386,8 +341,6 @@ class ObjectDecider {
   }
 
   #judge(item: BatchWrite, outcome: 'applied' | 'superseded' | 'fenced' | 'conflict'): void {
-    // Only what is overtaken may go unseen.
-    if (outcome !== 'superseded' && isSave(item)) this.#sink.isStorable(item);
     this.#sink.verdicts.set(item, { outcome, version: this.#version, epoch: this.#epoch });
   }
 

@@ -5,7 +5,7 @@ import { ContractError } from '../contract/errors.ts';
 import { decodeFrame, type Entry } from '../contract/frame.ts';
 import { lockSlotOf, partitionOfShard, shardOf } from '../contract/partition.ts';
 import type { ReplyItem, ReplyLine } from '../contract/reply.ts';
-import type { TypeSchemas } from '../contract/type-schemas.ts';
+import { schemaViolation, type TypeSchemas } from '../contract/type-schemas.ts';
 import type { StoreError } from '../store/store-error.ts';
 import type { BatchCommand } from './batch-command.ts';
 
@@ -45,7 +45,7 @@ export interface WorkEntry {
 /** From how many returns to its queue on a frame is worked on alone. */
 const SUSPECT_RETURNS_MIN = 5;
 
-/** What frames, and later their documents, are read with. */
+/** What a frame is read with. */
 export interface Decoding {
   readonly documentBytesMax: number;
   /** Of the types whose documents are validated. */
@@ -93,18 +93,14 @@ export class WorkFrame {
     this.rejection = rejection;
   }
 
-  /** Reads the frame, and not yet its documents: only those that are written are looked into. Safe twice. */
-  decode({ documentBytesMax }: Decoding): void {
+  /** Reads the frame. Safe twice. */
+  decode({ documentBytesMax, schemas }: Decoding): void {
     if (this.#decoded) return;
     this.#decoded = true;
     try {
       const { type, body } = this.delivery;
-      const entries = decodeFrame(type, body, {
-        place: 'partition',
-        documentBytesMax,
-        checkDocuments: false,
-      });
-      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key));
+      const entries = decodeFrame(type, body, { place: 'partition', documentBytesMax });
+      this.entries = entries.map((entry) => toWorkEntry(entry, body, this.key, schemas));
     } catch (error) {
       if (!(error instanceof ContractError)) throw error;
       this.rejection = { error };
@@ -112,7 +108,12 @@ export class WorkFrame {
   }
 }
 
-function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: PartitionKey): WorkEntry {
+function toWorkEntry(
+  entry: Entry<PartitionCommand>,
+  body: Buffer,
+  key: PartitionKey,
+  schemas: TypeSchemas,
+): WorkEntry {
   if (entry.rejected !== undefined) {
     return rejected(entry, entry.rejected.error);
   }
@@ -127,8 +128,13 @@ function toWorkEntry(entry: Entry<PartitionCommand>, body: Buffer, key: Partitio
     case 'save': {
       const { id, type, version, epoch, nextRcseq = 0 } = command;
       const { documentStart, documentEnd } = entry;
+      const schema = schemas.get(type);
+      if (schema !== undefined) {
+        const error = schemaViolation(schema, type, body.toString('utf8', documentStart, documentEnd));
+        if (error !== undefined) return rejected(entry, error);
+      }
       const row = { id, type, version, epoch, nextRcseq, body, documentStart, documentEnd };
-      return workEntry(entry, slot, { command, row, slot, checked: false }, undefined);
+      return workEntry(entry, slot, { command, row, slot }, undefined);
     }
     case 'delete':
       return workEntry(entry, slot, { command, slot }, undefined);

@@ -4,7 +4,6 @@
  */
 import { ContractError } from '../contract/errors.ts';
 import type { ReplyLine } from '../contract/reply.ts';
-import type { TypeSchemas } from '../contract/type-schemas.ts';
 import {
   type ClaimKey,
   type ObjectRow,
@@ -14,17 +13,9 @@ import {
   type WriteSession,
 } from '../store/store.ts';
 import { isGuardMiss, StoreError, storeErrorOf } from '../store/store-error.ts';
-import {
-  type BatchCommand,
-  type BatchSave,
-  type BatchWrite,
-  isClaim,
-  isSave,
-  type Verdict,
-} from './batch-command.ts';
+import { type BatchCommand, type BatchSave, isClaim, isSave, type Verdict } from './batch-command.ts';
 import type { Caution } from './caution.ts';
 import { type BatchDecision, decideBatch } from './decide.ts';
-import { documentError } from './document-error.ts';
 import { markKnownVersions } from './known-versions.ts';
 import type { RefusalStreak } from './refusal-streak.ts';
 import { reject, type WorkEntry, type WorkFrame } from './work-frame.ts';
@@ -37,8 +28,6 @@ export interface WriteBatchContext {
   readonly streak: RefusalStreak;
   /** Of this writer. */
   readonly caution: Caution;
-  /** Of the types whose documents are validated. */
-  readonly schemas: TypeSchemas;
   readonly onWritten: (result: { path: 'rows' | 'copy'; rows: number; durationMs: number }) => void;
 }
 
@@ -85,10 +74,7 @@ class BatchWriting {
   readonly #others = new Map<string, BatchCommand[]>();
   readonly #slots: number[];
   readonly #claims: ClaimKey[] = [];
-  /** By the database, or since their documents cannot be stored. */
   readonly #refused = new Set<BatchCommand>();
-  #refusedByStore = false;
-  #worksByItem: Map<BatchCommand, WorkEntry> | undefined;
   #decided: BatchDecision | undefined;
   /** The plain ones were written as they are, without a verdict. */
   #presumed = false;
@@ -107,7 +93,6 @@ class BatchWriting {
         if (isClaim(item)) this.#claims.push({ id: item.command.id, claim: item.command.claim });
       }
     }
-    for (const [id, item] of this.#plain) if (!this.#isStorable(item)) this.#plain.delete(id);
     this.#slots = [...slots].toSorted((a, b) => a - b);
   }
 
@@ -168,7 +153,7 @@ class BatchWriting {
         retry.succeeded();
         if (result.rows > 0) streak.written();
         if (result.refused.length > 0) this.#reject(result.refused, attempt);
-        if (this.#refusedByStore) caution.refused();
+        if (this.#refused.size > 0) caution.refused();
         else caution.written();
         onWritten({ path: result.path, rows: result.rows, durationMs: performance.now() - startedAt });
         return;
@@ -211,8 +196,7 @@ class BatchWriting {
       claims: this.#claims,
       candidates: this.#candidates(),
       decide: (snapshot, presumed) => {
-        const objects = presumed ? this.#others : this.#all();
-        this.#decided = decideBatch(objects, snapshot, this.#refused, (save) => this.#isStorable(save));
+        this.#decided = decideBatch(presumed ? this.#others : this.#all(), snapshot, this.#refused);
         return this.#decided.decision;
       },
       isolate,
@@ -235,30 +219,10 @@ class BatchWriting {
   #candidates(): ObjectRow[] {
     const rows: ObjectRow[] = [];
     for (const commands of this.#others.values()) {
-      const last = commands.findLast((item) => !isClaim(item) && this.#counts(item));
+      const last = commands.findLast((item) => !isClaim(item) && !this.#refused.has(item));
       if (last !== undefined && isSave(last)) rows.push(last.row);
     }
     return rows;
-  }
-
-  /** Whether it is still to be written, or decided about. */
-  #counts(item: BatchWrite): boolean {
-    return !this.#refused.has(item) && (!isSave(item) || this.#isStorable(item));
-  }
-
-  /** Looks into a document once; the save is rejected if it cannot be stored. */
-  #isStorable(save: BatchSave): boolean {
-    if (save.checked) return true;
-    if (this.#refused.has(save)) return false;
-    const error = documentError(save.row, this.#context.schemas);
-    if (error === undefined) {
-      save.checked = true;
-      return true;
-    }
-    const work = this.#works.get(save);
-    if (work !== undefined) reject(work, { error });
-    this.#refused.add(save);
-    return false;
   }
 
   /** Whether it is not somebody else's write that stops ours, since it has been stopped so often. */
@@ -275,24 +239,16 @@ class BatchWriting {
     return this.#writesBefore === streak.writes;
   }
 
-  /** Made when something is to be rejected, which is seldom. */
-  get #works(): ReadonlyMap<BatchCommand, WorkEntry> {
-    if (this.#worksByItem === undefined) {
-      this.#worksByItem = new Map();
-      for (const { entries } of this.#frames) {
-        for (const work of entries) if (work.item !== undefined) this.#worksByItem.set(work.item, work);
-      }
-    }
-    return this.#worksByItem;
-  }
-
   #reject(refused: readonly RefusedRow[], attempts: number): void {
+    const works = new Map<BatchCommand, WorkEntry>();
+    for (const { entries } of this.#frames) {
+      for (const work of entries) if (work.item !== undefined) works.set(work.item, work);
+    }
     for (const { row, error } of refused) {
       const owner = this.#decided?.owners.get(row);
-      const work = owner === undefined ? undefined : this.#works.get(owner);
+      const work = owner === undefined ? undefined : works.get(owner);
       if (owner === undefined || work === undefined) continue;
       this.#refused.add(owner);
-      this.#refusedByStore = true;
       reject(work, {
         error: new ContractError('UNSTORABLE', describeRefusal(error), { cause: error }),
         storeError: error,

@@ -210,7 +210,6 @@ async function writeAll(batch: Batch, context: WriterContext): Promise<WorkFrame
       retry: context.retry,
       streak: context.streak,
       caution: context.caution,
-      schemas: context.decoding.schemas,
       onWritten: ({ path, rows, durationMs }) => {
         context.metrics.batches[path].inc();
         context.metrics.batchRows.observe(rows);

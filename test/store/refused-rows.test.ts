@@ -38,7 +38,7 @@ function requestOf(commands: readonly BatchCommand[], isolate: boolean): WriteRe
     ids: [...objects.keys()],
     claims: [],
     candidates: commands.flatMap((item) => (isSave(item) ? [item.row] : [])),
-    decide: (snapshot) => decideBatch(objects, snapshot, new Set(), () => true).decision,
+    decide: (snapshot) => decideBatch(objects, snapshot, new Set()).decision,
     isolate,
   };
 }

@@ -31,7 +31,6 @@ export function save(id: string, document: string, fields: SaveFields): BatchCom
       documentEnd: body.length,
     },
     slot: slotOf(id),
-    checked: true,
   };
 }
 
@@ -51,13 +50,11 @@ export type Outcome = Verdict | { readonly outcome: 'rejected' };
  * Outcomes by command, in no particular order; commands in held slots have none.
  *
  * @param presumes whether the session may write plain saves without reading what is stored.
- * @param isStorable what is known of a save's document without the database.
  */
 export async function runBatch(
   session: WriteSession,
   commands: readonly BatchCommand[],
   presumes = false,
-  isStorable: (save: BatchCommand) => boolean = () => true,
 ): Promise<{ outcomes: Map<BatchCommand, Outcome>; heldSlots: ReadonlySet<number> }> {
   const objects = new Map<string, BatchCommand[]>();
   for (const item of commands) {
@@ -79,11 +76,6 @@ export async function runBatch(
   const others = new Map(objects);
   for (const { command } of plain) others.delete(command.id);
   const refused = new Set<BatchCommand>();
-  const looked = (item: BatchCommand): boolean => {
-    const storable = isStorable(item);
-    if (!storable) refused.add(item);
-    return storable;
-  };
   let isolate = false;
   for (;;) {
     let decided: BatchDecision | undefined;
@@ -99,11 +91,11 @@ export async function runBatch(
         ids: [...others.keys()],
         claims,
         candidates: [...others.values()].flatMap((items) => {
-          const last = items.findLast((item) => !isClaim(item) && !refused.has(item) && looked(item));
+          const last = items.findLast((item) => !isClaim(item) && !refused.has(item));
           return last !== undefined && isSave(last) ? [last.row] : [];
         }),
         decide: (snapshot, withoutPlain) => {
-          decided = decideBatch(withoutPlain ? others : objects, snapshot, refused, looked);
+          decided = decideBatch(withoutPlain ? others : objects, snapshot, refused);
           return decided.decision;
         },
         isolate,

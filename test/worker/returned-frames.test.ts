@@ -3,11 +3,16 @@
  * which had them meanwhile, makes wrong.
  */
 import { expect, it } from 'vitest';
+import { Caution } from '../../src/worker/caution.ts';
+import { RefusalStreak } from '../../src/worker/refusal-streak.ts';
+import { writeBatch } from '../../src/worker/write-batch.ts';
+import { WriteRetry } from '../../src/worker/write-retry.ts';
 import { runBatch, save as stored } from '../support/batch-commands.ts';
 import { openScratch } from '../support/scratch.ts';
+import { RETRY } from '../support/test-broker.ts';
 import { save } from '../support/test-publisher.ts';
 import { openStore } from '../support/test-store.ts';
-import { frameOf, writeFrames } from '../support/work-frames.ts';
+import { frameOf } from '../support/work-frames.ts';
 
 const scratch = await openScratch();
 
@@ -18,7 +23,18 @@ it.each([
   const store = await openStore(scratch);
   await runBatch(store.session, [stored('a', '{}', { version: 6 })]);
   const frame = frameOf(save({ id: 'a', version: 5, ifVersion: 4 }), { live: () => live });
-  await writeFrames(store.session, [frame]);
+  await writeBatch([frame], {
+    session: store.session,
+    retry: new WriteRetry({
+      ...RETRY,
+      signal: new AbortController().signal,
+      onFailure: (error) => expect.fail(error.message),
+      onSuccess: () => undefined,
+    }),
+    streak: new RefusalStreak(),
+    caution: new Caution(),
+    onWritten: () => undefined,
+  });
   expect(frame.entries.map(({ line }) => line)).toEqual([
     { id: 'a', outcome: 'conflict', version: 6, epoch: 0, ...certainty },
   ]);
