@@ -43,6 +43,8 @@ export type LogFields = {
   readonly rows?: number | undefined;
   readonly bytes?: number | undefined;
   readonly attempt?: number | undefined;
+  /** Lines of the same message that were left out since the last one. */
+  readonly repeats?: number | undefined;
 
   readonly durationMs?: number | undefined;
   readonly delayMs?: number | undefined;

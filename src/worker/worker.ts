@@ -15,6 +15,7 @@ import { Health, WORKER_CONDITIONS, type WorkerCondition } from '../telemetry/he
 import { type HttpServer, startHttpServer } from '../telemetry/http-server.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
+import { RepeatedLine } from '../telemetry/repeated-line.ts';
 import { Backlog } from './backlog.ts';
 import { Caution } from './caution.ts';
 import { DeadLetterPublisher } from './dead-letter-publisher.ts';
@@ -73,6 +74,12 @@ export class Worker {
   readonly #subscriptions: Subscriptions;
   #onSubscribed: () => void = () => {};
   #storeFailed = false;
+  readonly #storeFailures = new RepeatedLine((fields) =>
+    this.#logger.warn(fields, 'the database could not be used; trying again'),
+  );
+  readonly #heldUpLetters = new RepeatedLine((fields) =>
+    this.#logger.error(fields, 'dead letters cannot be put into their table; they wait in their queue'),
+  );
   readonly #responder: LoadResponder;
   readonly #settle: SettleContext;
   readonly #notes: SuspectNotes;
@@ -126,7 +133,10 @@ export class Worker {
       logger,
       signal: this.#abandoning.signal,
       onHeldUp: (error, reason) => this.#reportHeldUpLetters(error, reason),
-      onMoved: () => this.health.pass('letters'),
+      onMoved: () => {
+        this.#heldUpLetters.reset();
+        this.health.pass('letters');
+      },
       onBug: (error) => this.#fail(error),
     });
     this.#retention = new Retention({
@@ -300,12 +310,14 @@ export class Worker {
       ...this.#options,
       connectionName: `holdfast worker ${this.name} (${purpose})`,
     });
+    const failures = new RepeatedLine((fields) => this.#logger.warn(fields, 'not connected to RabbitMQ'));
     connection.on('connected', () => {
+      failures.reset();
       this.#logger.info({ stage: purpose }, 'connected to RabbitMQ');
       this.#reportBroker();
     });
     connection.on('disconnected', (error) => {
-      this.#logger.warn({ err: error, stage: purpose }, 'not connected to RabbitMQ');
+      failures.log({ err: error, stage: purpose });
       this.#reportBroker();
     });
     connection.on('blocked', (reason) => {
@@ -316,6 +328,7 @@ export class Worker {
 
   #settleContext(): SettleContext {
     const { metrics, name: workerName } = this;
+    const blocked = new RepeatedLine((fields) => this.#logger.error(fields, 'dead letters are held up'));
     return {
       metrics,
       workerName,
@@ -326,10 +339,13 @@ export class Worker {
         metrics,
         signal: this.#abandoning.signal,
         onBlocked: (reason) => {
-          this.#logger.error({ reason }, 'dead letters are held up');
+          blocked.log({ reason });
           this.health.fail('broker', reason);
         },
-        onUnblocked: () => this.#reportBroker(),
+        onUnblocked: () => {
+          blocked.reset();
+          this.#reportBroker();
+        },
       }),
       replies: new ReplySender({
         ...this.#options,
@@ -365,7 +381,7 @@ export class Worker {
   #reportStoreError(error: StoreError, delayMs: number): void {
     const { failure, sqlstate } = error;
     if (failure === 'transient' || failure === 'systemic') this.metrics.writeRetries[failure].inc();
-    this.#logger.warn({ err: error, sqlstate, delayMs }, 'the database could not be used; trying again');
+    this.#storeFailures.log({ err: error, sqlstate, delayMs });
     if (failure !== 'systemic') return;
     this.#storeFailed = true;
     this.metrics.storeAvailable.set(false);
@@ -373,16 +389,14 @@ export class Worker {
   }
 
   #reportHeldUpLetters(error: StoreError, reason: string): void {
-    this.#logger.error(
-      { err: error },
-      'dead letters cannot be put into their table; they wait in their queue',
-    );
+    this.#heldUpLetters.log({ err: error });
     this.health.fail('letters', reason);
   }
 
   #reportStoreSuccess(): void {
     if (!this.#storeFailed) return;
     this.#storeFailed = false;
+    this.#storeFailures.reset();
     this.metrics.storeAvailable.set(true);
     this.health.pass('store');
     this.#logger.info({}, 'the database can be used again');
