@@ -1,4 +1,7 @@
-/** Runs the contenders of a group in turns, A B C A B C, so that what the machine does meanwhile meets all of them. */
+/**
+ * Runs the contenders of a group in turns, each round beginning with the next, A B C B C A C A B: what the machine does
+ * meanwhile, and what a place in the round brings, meets all of them.
+ */
 import type { Group, GroupResult, Sample } from './sample.ts';
 
 export interface Progress {
@@ -26,7 +29,7 @@ export async function runGroup(
     await group.setUp?.();
     for (let round = warmUp ? 0 : 1; round <= group.rounds; round += 1) {
       if (round > 1 && timeIsUp()) break;
-      for (const { name, measure } of group.contenders) {
+      for (const { name, measure } of inTurn(group.contenders, round)) {
         signal.throwIfAborted();
         progress.measuring(name, round);
         const sample = await measure();
@@ -48,4 +51,10 @@ export async function runGroup(
     warmUp,
     contenders: contenders.map(({ name, note }) => ({ name, note, samples: samples.get(name) ?? [] })),
   };
+}
+
+/** From the contender on whose turn it is to be first. */
+function inTurn<Contender>(contenders: readonly Contender[], round: number): readonly Contender[] {
+  const first = round % contenders.length;
+  return [...contenders.slice(first), ...contenders.slice(0, first)];
 }

@@ -68,7 +68,7 @@ function renderEnvironment({ environment, quick, seconds, groups }: Results): st
         Object.keys(options).length === 0 ? 'defaults' : `defaults but for ${list(options)}`
       }. PostgreSQL: ${list(settings)}. Quorum queues, persistent messages, confirms. ${groups.length} groups in ` +
       `${Math.round(seconds / 60)} minutes. Load of the machine in the minute before: ${loadAverage.toFixed(1)}.`,
-    'How it is measured: contenders of a group take turns (A B C A B C), each on a table that was emptied or filled anew and ' +
+    'How it is measured: contenders of a group take turns (A B C, B C A, C A B), each on a table that was emptied or filled anew and ' +
       'checkpointed, each in fresh processes; the first round is thrown away where it says so. A drain begins when the process is ' +
       'connected and ends when its last command is committed (a worker is watched from outside, every 20 ms, by the last command ' +
       'of each partition, so that up to 60 ms count against it; the others say so themselves). After each measurement the rows and versions of the table are checked. ' +
