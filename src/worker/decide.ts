@@ -157,6 +157,7 @@ class ObjectDecider {
   #base: StoredState;
   /** The open fold: applied writes and those that they supersede, in order, and what is folded of them. */
   #fold: BatchWrite[] = [];
+  #foldVersions: Set<number> | undefined;
   #survivor: BatchWrite | undefined;
   #recreated = false;
   #passIndex = 0;
@@ -202,20 +203,31 @@ class ObjectDecider {
     return true;
   }
 
-  /** An older write than the present state: in the fold, if it would be overtaken even without the survivor. */
+  /**
+   * An older write than the present state: in the fold, if it would be overtaken even without the survivor. One of a
+   * version that the fold has already would be in conflict with that, if the database refuses what came between.
+   */
   #supersede(item: BatchWrite): void {
     const survivor = this.#survivor;
     if (
       survivor !== undefined &&
       isSave(item) &&
       item.command.version > this.#base.version &&
-      item.row.nextRcseq <= nextRcseqOf(survivor)
+      item.row.nextRcseq <= nextRcseqOf(survivor) &&
+      !this.#versionsOfFold().has(item.command.version)
     ) {
       this.#fold.push(item);
+      this.#foldVersions?.add(item.command.version);
     } else {
       this.#closeFold();
       this.#judge(item, 'superseded');
     }
+  }
+
+  /** Made for the first that comes out of order, and kept until the fold is closed. */
+  #versionsOfFold(): Set<number> {
+    this.#foldVersions ??= new Set(this.#fold.map(({ command }) => command.version));
+    return this.#foldVersions;
   }
 
   #writeEqualVersion(item: BatchWrite): boolean {
@@ -265,6 +277,7 @@ class ObjectDecider {
 
   #apply(item: BatchWrite): void {
     this.#fold.push(item);
+    this.#foldVersions?.add(item.command.version);
     this.#survivor = item;
     this.#version = item.command.version;
     this.#epoch = item.command.epoch;
@@ -319,6 +332,7 @@ class ObjectDecider {
     }
     this.#base = { live: this.#live, version, epoch, tombstone: !this.#live };
     this.#fold = [];
+    this.#foldVersions = undefined;
     this.#survivor = undefined;
     this.#recreated = false;
   }

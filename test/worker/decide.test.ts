@@ -79,6 +79,18 @@ describe('a batch', () => {
     expect(store.tables.rows.get('a')).toMatchObject({ version: 1 });
   });
 
+  it('hides no conflict behind a refused save that was overtaken as well', async () => {
+    const store = new FakeStore({ refuses: (row) => row.body.toString().includes(REFUSED) });
+    const first = save('a', '{"x":1}', { version: 1 });
+    const refused = save('a', `{"x":${REFUSED}}`, { version: 2 });
+    const other = save('a', '{"x":2}', { version: 1 });
+    const last = save('a', '{"x":3}', { version: 4 });
+    const commands = [first, refused, other, last];
+    const { outcomes } = await runBatch(store.openWriteSession(), commands);
+    const told = commands.map((item) => outcomes.get(item)?.outcome);
+    expect(told).toEqual(['applied', 'rejected', 'conflict', 'applied']);
+  });
+
   it('decides nothing for objects whose slot somebody else holds', async () => {
     const store = new FakeStore();
     const held = save('a', '{}', { version: 1 });
