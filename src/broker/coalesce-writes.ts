@@ -8,15 +8,10 @@ import type { Writable } from 'node:stream';
 /** Holds back what is written until the present callback is over: nothing waits for another turn of the event loop. */
 export function coalesceWrites(stream: Writable): void {
   const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
-  let corked = false;
   stream.write = (...args: unknown[]): boolean => {
-    if (!corked) {
-      corked = true;
+    if (stream.writableCorked === 0) {
       stream.cork();
-      process.nextTick(() => {
-        corked = false;
-        stream.uncork();
-      });
+      process.nextTick(() => stream.uncork());
     }
     return write(...args);
   };

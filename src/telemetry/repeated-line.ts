@@ -1,6 +1,6 @@
 /**
- * A line of the log that would come many times a second while something does not work: a worker tries again with each of
- * its connections, and each has its own backoff.
+ * A line of the log that would come many times a second while something is wrong: a worker tries again with each of its
+ * connections, and each has its own backoff; a wrong clock shows in every command.
  */
 import type { LogFields } from './logger.ts';
 

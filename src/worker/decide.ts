@@ -217,7 +217,7 @@ class ObjectDecider {
       !this.#versionsOfFold().has(item.command.version)
     ) {
       this.#fold.push(item);
-      this.#foldVersions?.add(item.command.version);
+      this.#versionsOfFold().add(item.command.version);
     } else {
       this.#closeFold();
       this.#judge(item, 'superseded');

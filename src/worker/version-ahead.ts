@@ -4,21 +4,20 @@
  */
 import type { Logger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { RepeatedLine } from '../telemetry/repeated-line.ts';
 import type { WorkFrame } from './work-frame.ts';
-
-/** At most one line in so long: a wrong clock means thousands of such commands. */
-const WARN_INTERVAL_MS = 10_000;
 
 export class VersionAhead {
   readonly #aheadMsMax: number;
   readonly #metrics: Metrics;
-  readonly #logger: Logger;
-  #warnedAtMs = Number.NEGATIVE_INFINITY;
+  /** A wrong clock means thousands of such commands. */
+  readonly #warning: RepeatedLine;
 
   constructor(options: { versionAheadWarnMs: number; metrics: Metrics; logger: Logger }) {
     this.#aheadMsMax = options.versionAheadWarnMs;
     this.#metrics = options.metrics;
-    this.#logger = options.logger;
+    const { logger } = options;
+    this.#warning = new RepeatedLine((fields) => logger.warn(fields, 'a version is far ahead of the clock'));
   }
 
   /** Looks at the writes of frames that have just been decoded. */
@@ -29,14 +28,9 @@ export class VersionAhead {
       for (const { item } of entries) {
         if (item === undefined || item.command.action === 'load' || item.command.version <= limit) continue;
         this.#metrics.versionsAhead.inc();
-        if (performance.now() - this.#warnedAtMs < WARN_INTERVAL_MS) continue;
-        this.#warnedAtMs = performance.now();
         const { id: objectId, version } = item.command;
         const aheadMs = Math.round(version / 1_000 - now);
-        this.#logger.warn(
-          { objectId, version, aheadMs, messageId: delivery.messageId },
-          'a version is far ahead of the clock',
-        );
+        this.#warning.log({ objectId, version, aheadMs, messageId: delivery.messageId });
       }
     }
   }
