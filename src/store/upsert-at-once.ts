@@ -28,7 +28,7 @@ const CREATE_UPSERT_AT_ONCE = {
       IF NOT pg_try_advisory_xact_lock(${LOCK_NAMESPACE}, wanted_slot) THEN RETURN; END IF;
     END LOOP;
     ${upsertObjectsFrom(`unnest(ids, types, documents, versions, epochs, next_rcseqs)
-      AS given (object_id, object_type, data, version, epoch, next_rcseq)`)};
+      AS sent (object_id, object_type, data, version, epoch, next_rcseq)`)};
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written < cardinality(ids) THEN ROLLBACK; END IF;
   END $procedure$`,

@@ -5,7 +5,7 @@ import { upsertObjectsFrom } from './upsert-objects.ts';
 /** $1 integer: the first so many of the staged rows. */
 const UPSERT_STAGED_OBJECTS = {
   name: 'holdfast-upsert-staged-objects',
-  text: upsertObjectsFrom('pg_temp.holdfast_staging AS given', 'given.ord < $1::integer'),
+  text: upsertObjectsFrom('pg_temp.holdfast_staging AS sent', 'sent.ord < $1::integer'),
 };
 
 /** Returns how many rows went through the guard. */

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BatchCommand } from '../../src/worker/batch-command.ts';
 import { claim, remove, runBatch, save } from '../support/batch-commands.ts';
+import { eventually } from '../support/eventually.ts';
 import { openScratch } from '../support/scratch.ts';
 import { COPY_ROWS_MIN, openStore, type TestStore } from '../support/test-store.ts';
 
@@ -199,6 +200,31 @@ describe.each<[how: string, copyRowsMin: number, statement: string, beside: Batc
       expect((await everything(store)).filter(([, id]) => id === 'neighbour')).toHaveLength(1);
     },
   );
+
+  it('wait for an insert of somebody else that is not committed yet, and are then written anew', async () => {
+    const store = await openStore(scratch, { copyRowsMin });
+    const stranger = await scratch.connect(store.databaseUrl);
+    await stranger.query('BEGIN');
+    await stranger.query(insertRow('a', 9));
+    const item = save('a', '{"n":2}', { version: 2 });
+    const neighbour = save('neighbour', '{}', { version: 1 });
+    const batch = [item, neighbour, ...beside];
+    const stopped = expect(runBatch(store.session, batch, true)).rejects.toMatchObject({
+      failure: 'contended',
+    });
+    await eventually(async () => {
+      const waiting = await store.rows(
+        `SELECT FROM pg_stat_activity WHERE wait_event = 'transactionid' AND datname = current_database()`,
+      );
+      return waiting.length === 1;
+    });
+    await stranger.query('COMMIT');
+    await stopped;
+    expect((await everything(store)).filter(([, id]) => id === 'neighbour')).toEqual([]);
+    const { outcomes } = await runBatch(store.session, batch, true);
+    expect(outcomes.get(item)).toEqual({ outcome: 'superseded', version: 9, epoch: 0 });
+    expect(outcomes.get(neighbour)).toMatchObject({ outcome: 'applied' });
+  });
 });
 
 describe('what a writer who bypasses Holdfast left behind', () => {
