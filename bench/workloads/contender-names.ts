@@ -12,6 +12,7 @@ export const GROUPS = {
   steady: 'steady',
   loads: 'loads',
   largeBacklog: 'large-backlog',
+  largeHot: 'large-hot',
   largeTable: 'large-table',
 } as const;
 

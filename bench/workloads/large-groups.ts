@@ -1,8 +1,9 @@
 /** A large backlog and a large table. Fewer rounds, none thrown away: each takes long enough to even out. */
-import { drainByWorker } from '../measure/drain.ts';
+import { drainByConsumer, drainByWorker } from '../measure/drain.ts';
+import type { Contender } from '../measure/sample.ts';
 import { ceilings } from './ceiling-search.ts';
-import { GROUPS, HOLDFAST_FULL, LARGE_BACKLOG, SMALL_BACKLOG } from './contender-names.ts';
-import type { PlannedGroup, Rounds } from './planned-group.ts';
+import { GROUPS, HOLDFAST_FULL, LARGE_BACKLOG, NAIVE, SMALL_BACKLOG } from './contender-names.ts';
+import type { PlanContext, PlannedGroup, Rounds } from './planned-group.ts';
 import type { Scale } from './scale.ts';
 import { type WorkloadSpec, workload } from './workload.ts';
 
@@ -13,18 +14,27 @@ const tableRounds = ({ rounds }: Scale): Rounds => ({ rounds, warmUp: false });
 
 const count = (n: number): string => n.toLocaleString('en-US');
 
+const backlog = ({ rig }: PlanContext, name: string, kind: 'new' | 'hot', commands: number): Contender => ({
+  name,
+  note: `${count(commands)} commands`,
+  measure: () => drainByWorker(rig, workload(kind, commands, DOCUMENT_BYTES), 'full'),
+});
+
+/** As many as take some ten seconds: it too has a first second in which it is slower. */
+const naive = ({ rig, scale }: PlanContext, kind: 'new' | 'hot'): Contender => ({
+  name: NAIVE,
+  note: `${count(scale.batchDrain)} commands`,
+  measure: () => drainByConsumer(rig, workload(kind, scale.batchDrain, DOCUMENT_BYTES), 'naive'),
+});
+
 export const LARGE_GROUPS: readonly PlannedGroup[] = [
   {
     id: GROUPS.largeBacklog,
     setUpSeconds: 0,
-    roundSeconds: 100,
+    roundSeconds: 115,
     rounds: backlogRounds,
     build: (context) => {
-      const { rig, scale } = context;
-      const backlog = (commands: number) => ({
-        note: `${count(commands)} commands`,
-        measure: () => drainByWorker(rig, workload('new', commands, DOCUMENT_BYTES), 'full'),
-      });
+      const { scale } = context;
       return {
         id: GROUPS.largeBacklog,
         title: 'Drain of a large backlog',
@@ -34,8 +44,9 @@ export const LARGE_GROUPS: readonly PlannedGroup[] = [
         unit: 'commands',
         ...backlogRounds(scale),
         contenders: [
-          { name: SMALL_BACKLOG, ...backlog(scale.drain) },
-          { name: LARGE_BACKLOG, ...backlog(scale.largeBacklog) },
+          backlog(context, SMALL_BACKLOG, 'new', scale.drain),
+          backlog(context, LARGE_BACKLOG, 'new', scale.largeBacklog),
+          naive(context, 'new'),
           ...[scale.drain, scale.largeBacklog].flatMap((rows) => {
             const [best] = ceilings(context, () => workload('new', rows, DOCUMENT_BYTES), 'new');
             return best === undefined ? [] : [{ ...best, name: `${best.name}, ${count(rows)} in all` }];
@@ -45,9 +56,23 @@ export const LARGE_GROUPS: readonly PlannedGroup[] = [
     },
   },
   {
+    id: GROUPS.largeHot,
+    setUpSeconds: 0,
+    roundSeconds: 45,
+    rounds: backlogRounds,
+    build: (context) => ({
+      id: GROUPS.largeHot,
+      title: 'Drain of a large backlog of 1,000 hot objects',
+      about: "As above, with the commands going to 1,000 objects by Zipf's law.",
+      unit: 'commands',
+      ...backlogRounds(context.scale),
+      contenders: [backlog(context, LARGE_BACKLOG, 'hot', context.scale.largeBacklog), naive(context, 'hot')],
+    }),
+  },
+  {
     id: GROUPS.largeTable,
     setUpSeconds: 180,
-    roundSeconds: 45,
+    roundSeconds: 60,
     rounds: tableRounds,
     build: (context) => {
       const { rig, scale } = context;

@@ -43,7 +43,7 @@ export const FULL: Scale = {
   drain20k: 4_000,
   largeBacklog: 1_000_000,
   largeTableRows: 5_000_000,
-  largeTableUpdates: 50_000,
+  largeTableUpdates: 100_000,
   badCommands: 200,
   saves: 60_000,
   steadySeconds: 10,

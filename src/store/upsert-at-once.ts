@@ -30,7 +30,7 @@ const CREATE_UPSERT_AT_ONCE = {
     ${upsertObjectsFrom(`unnest(ids, types, documents, versions, epochs, next_rcseqs)
       AS sent (object_id, object_type, data, version, epoch, next_rcseq)`)};
     GET DIAGNOSTICS written = ROW_COUNT;
-    IF written < cardinality(ids) THEN ROLLBACK; END IF;
+    IF written <> cardinality(ids) THEN ROLLBACK; END IF;
   END $procedure$`,
 };
 

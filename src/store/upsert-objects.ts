@@ -6,7 +6,7 @@
  * MERGE and not INSERT ... ON CONFLICT, whose every row is inserted on trial and confirmed, or locked before it is updated,
  * each with a record of its own in the WAL; in exchange two of them may meet on one object. Ours never do, since they hold
  * its slot. Where somebody without the lock inserts the row in between, the primary key refuses (23505), and the batch is
- * written anew, by reading first.
+ * tried again, as after every write that others were in the way of.
  *
  * n.b. The tombstones are those of the statement's snapshot. Who deletes a row and writes its tombstone without the slot
  * lock, while this waits for that row, is not seen; everybody of ours takes the lock.

@@ -148,9 +148,10 @@ export class PostgresWriteSession extends ReadSession implements WriteSession {
     return await this.#write(connection, request, false);
   }
 
-  /** An update may be refused for what only a new row needs, and written in vain again and again. */
+  /** What PostgreSQL refuses of one statement for inserts and updates, it may take of one for each. */
   #presumedInVain(error: unknown): void {
-    if (error instanceof StoreError && error.failure === 'row') this.#presumption.failed();
+    if (!(error instanceof StoreError) || error.connectionLost) return;
+    if (error.failure === 'row' || error.failure === 'systemic') this.#presumption.failed();
   }
 
   /** Returns the slots that somebody else holds. */

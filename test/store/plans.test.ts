@@ -5,6 +5,8 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import { Connection } from '../../src/store/connection.ts';
 import { readStates } from '../../src/store/read-states.ts';
+import { CREATE_STAGING } from '../../src/store/stage-objects.ts';
+import { upsertStagedObjects } from '../../src/store/upsert-staged-objects.ts';
 import { openScratch } from '../support/scratch.ts';
 import { openStore } from '../support/test-store.ts';
 
@@ -40,6 +42,29 @@ it('are made anew when they are old', async () => {
   const plan = rows.map(([line]) => line).join('\n');
   expect(plan).toMatch(/goverse_objects_pkey on goverse_objects o .*\n.*Index Cond: /);
 });
+
+it.each([0, 1, 2, 3, 5, 20])(
+  'of saves that are presumed to be newer look rows up one by one, even if made while there were %i',
+  async (count) => {
+    const store = await openStore(scratch);
+    await store.sql.query('ALTER TABLE goverse_objects SET (autovacuum_enabled = off)');
+    await store.sql.query(
+      `INSERT INTO goverse_objects (object_id, object_type, data)
+     SELECT 'object-' || n, 'T', '{}' FROM generate_series(1, ${count}) AS n`,
+    );
+    await store.sql.query('VACUUM ANALYZE goverse_objects');
+    const connection = await Connection.open({ ...store.options, genericPlans: true });
+    scratch.onEnd(() => connection.close());
+    await connection.query(CREATE_STAGING);
+    await upsertStagedObjects(connection, 0);
+    const { rows } = await connection.query<[line: string]>({
+      text: `EXPLAIN EXECUTE "holdfast-upsert-staged-objects" (0)`,
+    });
+    const plan = rows.map(([line]) => line).join('\n');
+    expect(plan).toMatch(/goverse_objects_pkey on goverse_objects o .*\n.*Index Cond: /);
+    expect(plan).not.toContain('Materialize');
+  },
+);
 
 it('are left alone before that', async () => {
   const store = await openStore(scratch);

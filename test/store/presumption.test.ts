@@ -13,12 +13,19 @@ import { COPY_ROWS_MIN, openStore, type TestStore } from '../support/test-store.
 const scratch = await openScratch();
 const CLAIM = '0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b';
 
-const NUMBER_INSERTS = `
-  CREATE SEQUENCE inserts;
-  ALTER TABLE goverse_objects ADD COLUMN serial SERIAL, ADD COLUMN inserts BIGINT;
-  CREATE FUNCTION number() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN NEW.inserts := nextval('inserts'); RETURN NEW; END $$;
-  CREATE TRIGGER number BEFORE INSERT ON goverse_objects FOR EACH ROW EXECUTE FUNCTION number()`;
+const LOOK_BEFORE = `
+  CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+  CREATE TRIGGER look BEFORE INSERT ON goverse_objects FOR EACH ROW EXECUTE FUNCTION look()`;
+
+/** As an extension may that does not know MERGE. */
+const REFUSE_MERGE = `
+  CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF current_query() ~ 'MERGE|upsert_at_once' THEN RAISE EXCEPTION 'no MERGE' USING ERRCODE = '0A000'; END IF;
+    RETURN NULL; END $$;
+  CREATE TRIGGER refuse AFTER INSERT ON goverse_objects FOR EACH ROW EXECUTE FUNCTION refuse()`;
+
+const insertKept = (id: string): string =>
+  `INSERT INTO goverse_objects (object_id, object_type, data, kept) VALUES ('${id}', 'T', '{}', 1)`;
 
 const TELL_OF_INSERTS = `
   CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
@@ -172,9 +179,13 @@ describe.each([
   });
 
   it.each([
+    ['a trigger runs before each insert', LOOK_BEFORE],
     ['a trigger runs after each INSERT statement', TELL_OF_INSERTS],
     ['a rule goes with each insert', 'CREATE RULE also AS ON INSERT TO goverse_objects DO ALSO NOTHING'],
     ['policies decide what may be inserted', 'ALTER TABLE goverse_objects ENABLE ROW LEVEL SECURITY'],
+    ['the key is of more than the id', `${DROP_KEY}, ADD PRIMARY KEY (object_id, object_type)`],
+    ['the key is checked at the end', `${DROP_KEY}, ADD PRIMARY KEY (object_id) DEFERRABLE`],
+    ['another table inherits from it', 'CREATE TABLE of_old () INHERITS (goverse_objects)'],
   ])('are not presumed to be newer where %s', async (_name, change) => {
     const store = await openStore(scratch, { copyRowsMin });
     await store.sql.query(change);
@@ -186,37 +197,33 @@ describe.each([
     expect(seen).not.toContain(statement);
   });
 
-  it.each([
-    ['a column must not be null', `ALTER TABLE goverse_objects ADD COLUMN kept INT NOT NULL DEFAULT 1`],
-    ['the key is of more than the id', `${DROP_KEY}, ADD PRIMARY KEY (object_id, object_type)`],
-    ['the key is checked at the end', `${DROP_KEY}, ADD PRIMARY KEY (object_id) DEFERRABLE`],
-  ])('are presumed to be newer also where %s', async (_name, change) => {
+  it('use up defaults, and meet what only a new row needs, only where there was no row', async () => {
     const store = await openStore(scratch, { copyRowsMin });
-    await store.sql.query(change);
-    const { session, seen } = await watched(store);
-    for (const version of [1, 2]) {
-      const { outcomes } = await runBatch(session, others(version), true);
-      expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(OTHERS_APPLIED);
-    }
-    expect(seen).toContain(statement);
-    expect(seen).not.toContain('holdfast-read-states');
-  });
-
-  it('count as inserts only where there was no row: for triggers and for sequences', async () => {
-    const store = await openStore(scratch, { copyRowsMin });
-    await store.sql.query(NUMBER_INSERTS);
+    await store.sql.query(`
+      ALTER TABLE goverse_objects ADD COLUMN serial SERIAL, ADD COLUMN kept INT NOT NULL DEFAULT 1;
+      ALTER TABLE goverse_objects ALTER COLUMN kept DROP DEFAULT`);
+    await store.sql.query(insertKept('other-1'));
+    await store.sql.query(insertKept('other-2'));
     const { session, seen } = await watched(store);
     for (const version of [1, 2, 3]) await runBatch(session, others(version), true);
-    await runBatch(session, [save('other-3', '{}', { version: 1 })], true);
     expect(seen).toContain(statement);
-    const numbered = await store.rows(
-      'SELECT object_id, serial, inserts FROM goverse_objects ORDER BY object_id',
-    );
-    expect(numbered).toEqual([
-      ['other-1', 1, '1'],
-      ['other-2', 2, '2'],
-      ['other-3', 3, '3'],
+    expect(seen).not.toContain('holdfast-read-states');
+    await store.sql.query(insertKept('other-3'));
+    expect(await store.rows('SELECT object_id, serial, version FROM goverse_objects ORDER BY 1')).toEqual([
+      ['other-1', 1, '3'],
+      ['other-2', 2, '3'],
+      ['other-3', 3, '0'],
     ]);
+  });
+
+  it('are written by statements for inserts and updates apart, once PostgreSQL has refused one for both', async () => {
+    const store = await openStore(scratch, { copyRowsMin });
+    await store.sql.query(REFUSE_MERGE);
+    const { session, seen } = await watched(store);
+    await expect(runBatch(session, others(1), true)).rejects.toMatchObject({ sqlstate: '0A000' });
+    expect(seen).toContain(statement);
+    const { outcomes } = await runBatch(session, others(1), true);
+    expect([...outcomes.values()].map(({ outcome }) => outcome)).toEqual(OTHERS_APPLIED);
   });
 
   it('are isolated as others are if the database refuses one', async () => {
