@@ -32,8 +32,10 @@ export function checkLoads(history: ObjectHistory, issued: Issued, report: Repor
 }
 
 /**
- * Writes that were confirmed and certainly took effect, or were overtaken by one that did: those stored, those said to
- * be, and those that nothing could have refused.
+ * Writes that were confirmed and certainly took effect where they stood in their queue, or were overtaken by one that did:
+ * those stored, those said to be, and those that nothing could have refused. A compare-and-set that was refused and stored
+ * all the same was replayed, by a publisher or from its letter, when its condition had come to hold: later than its confirm
+ * says.
  */
 function effectiveWrites(history: ObjectHistory, issued: Issued): Write[] {
   const stored = new Set<number>();
@@ -41,11 +43,26 @@ function effectiveWrites(history: ObjectHistory, issued: Issued): Write[] {
     if (change === 'row' || change === 'tombstone') stored.add(version);
   }
   const highestEpoch = epochMax(history);
-  return history.writes.filter(({ outcome, version, epoch, ifVersion, poison }) => {
+  return history.writes.filter((write) => {
+    const { outcome, version, epoch, ifVersion, poison } = write;
     if (outcome === 'applied' || outcome === 'superseded') return true;
     if (outcome !== 'confirmed' || poison !== 'none' || issued.isDisputed(version)) return false;
+    if (ifVersion !== undefined && wasInConflict(write, history)) return false;
     return stored.has(version) || (epoch >= highestEpoch && ifVersion === undefined);
   });
+}
+
+/** Whether a conflict was told of it, as far as that can be known: an event names only the object and the process. */
+function wasInConflict(write: Write, { letters, failures }: ObjectHistory): boolean {
+  return (
+    letters.some(
+      ({ code, version, nonce }) => code === 'CONFLICT' && version === write.version && nonce === write.nonce,
+    ) ||
+    failures.some(
+      ({ outcome, process, at }) =>
+        outcome === 'conflict' && process === write.process && at >= write.invokedAt,
+    )
+  );
 }
 
 /** The highest version among those that had ended before a time. */

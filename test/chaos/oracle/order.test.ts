@@ -1,6 +1,6 @@
 /** The oracle on order: what was stored after what, and what loads saw. Each spoilt history has its sound neighbour. */
 import { describe, expect, it } from 'vitest';
-import { audit, history, kinds, load, NOTHING_WRONG, row, write } from './histories.ts';
+import { audit, history, kinds, letter, load, NOTHING_WRONG, row, write } from './histories.ts';
 import { judge, judgeRun } from './judge.ts';
 
 const applied = (version: number, fields = {}) => write({ version, outcome: 'applied', ...fields });
@@ -163,6 +163,35 @@ describe('loads', () => {
         loads: [load({ version: 1, epoch: 1, invokedAt: 300 })],
       }),
     ).toEqual([]);
+  });
+
+  it('does not expect to see a compare-and-set that was refused, and stored when it was sent again later', () => {
+    const removed = [
+      write({ version: 1 }),
+      write({ version: 3, ifVersion: 0, invokedAt: 110, endedAt: 140 }),
+      write({ version: 2, action: 'delete', outcome: 'applied' }),
+    ];
+    const replayed = {
+      writes: removed,
+      audit: audit(
+        { version: 1 },
+        { change: 'gone', version: 1 },
+        { change: 'tombstone', version: 2 },
+        { version: 3 },
+        { change: 'tombstone-gone', version: 2 },
+      ),
+      row: row(3),
+      loads: [load({ version: 2, found: false, invokedAt: 300 })],
+    };
+    expect(kinds(replayed)).toEqual(['misordered']);
+    expect(kinds({ ...replayed, letters: [letter({ version: 3, code: 'CONFLICT' })] })).toEqual([]);
+    const told = { process: 0, outcome: 'conflict', storedEpoch: undefined, at: 250 } as const;
+    expect(kinds({ ...replayed, failures: [told] })).toEqual([]);
+    // Of another command, or of somebody else.
+    expect(kinds({ ...replayed, letters: [letter({ version: 1, code: 'CONFLICT' })] })).toContain(
+      'misordered',
+    );
+    expect(kinds({ ...replayed, failures: [{ ...told, process: 1 }] })).toEqual(['misordered']);
   });
 
   it('finds one that is older than what an earlier load saw', () => {
