@@ -57,6 +57,25 @@ const CASES: readonly { mutant: MutationName; expected: ViolationKind; script: S
     },
   },
   {
+    mutant: 'guard of presumed saves removed',
+    expected: 'stale',
+    script: async (run, object) => {
+      await run.worker();
+      await run.send(save(object, 2));
+      await run.send(save(object, 1));
+    },
+  },
+  {
+    mutant: 'presumed saves pass tombstones',
+    expected: 'resurrected',
+    script: async (run, object) => {
+      await run.worker();
+      await run.send(save(object, 2));
+      await run.send(remove(object, 3));
+      await run.send(save(object, 1));
+    },
+  },
+  {
     mutant: 'claims ignored',
     expected: 'fencing',
     script: async (run, object) => {

@@ -2,8 +2,9 @@
  * What the harness puts into the scratch database: an audit trail of every change, written by triggers in the same
  * transaction, and two places where a fault can wait for a transaction. Nothing of it is known to what is tested.
  *
- * Statement triggers with transition tables: one insert for each statement, whatever number of rows it changed. Rows of
- * one object are locked until commit, so `seq` rises in the order of commits for each object.
+ * Triggers of rows, since one of statements on the objects would keep workers from presuming anything (upsert-obstacles.ts), and
+ * how most saves are written would not be tried. Rows of one object are locked until commit, so `seq` rises in the order of
+ * commits for each object.
  */
 
 /** Advisory locks of the hooks, in a namespace of their own. */
@@ -39,18 +40,15 @@ BEGIN
     ${HOOK_NAMESPACE}, ${HOOK_WORKER} + coalesce(substring(current_setting('application_name') from '[0-9]+$')::integer, 0));
 END $$;
 
-CREATE FUNCTION chaos_audit_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos_audit_row() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
-  SELECT 0, object_id, version, epoch, coalesce((data->>'n')::bigint, 0) FROM changed;
-  PERFORM chaos_hooks();
-  RETURN NULL;
-END $$;
-
-CREATE FUNCTION chaos_audit_gone() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
-  SELECT 1, object_id, version, epoch, 0 FROM changed;
+  IF TG_OP = 'DELETE' THEN
+    INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
+    VALUES (1, OLD.object_id, OLD.version, OLD.epoch, 0);
+  ELSE
+    INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
+    VALUES (0, NEW.object_id, NEW.version, NEW.epoch, coalesce((NEW.data->>'n')::bigint, 0));
+  END IF;
   PERFORM chaos_hooks();
   RETURN NULL;
 END $$;
@@ -63,12 +61,8 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE TRIGGER chaos_row_inserted AFTER INSERT ON goverse_objects
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_rows();
-CREATE TRIGGER chaos_row_updated AFTER UPDATE ON goverse_objects
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_rows();
-CREATE TRIGGER chaos_row_gone AFTER DELETE ON goverse_objects
-  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_gone();
+CREATE TRIGGER chaos_row AFTER INSERT OR UPDATE OR DELETE ON goverse_objects
+  FOR EACH ROW EXECUTE FUNCTION chaos_audit_row();
 CREATE TRIGGER chaos_tombstone_inserted AFTER INSERT ON holdfast_tombstones
   REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_tombstones();
 CREATE TRIGGER chaos_tombstone_updated AFTER UPDATE ON holdfast_tombstones

@@ -19,6 +19,16 @@ export const MUTATIONS = {
     { module: 'worker/decide.js', find: 'else if (version < this.#version) {', replace: 'else if (false) {' },
     { module: 'store/update-objects.js', find: VERSION_GUARD, replace: 'true' },
   ],
+  'guard of presumed saves removed': [
+    { module: 'store/upsert-objects.js', find: VERSION_GUARD, replace: 'true' },
+  ],
+  'presumed saves pass tombstones': [
+    {
+      module: 'store/upsert-objects.js',
+      find: 'AND NOT EXISTS (SELECT FROM holdfast_tombstones t WHERE t.object_id = sent.object_id)',
+      replace: '',
+    },
+  ],
   'claims ignored': [
     { module: 'worker/decide.js', find: 'if (epoch < this.#epoch) {', replace: 'if (false) {' },
     { module: 'store/update-objects.js', find: EPOCH_GUARD, replace: '' },
