@@ -47,14 +47,6 @@ const ceiling = (groups: Groups, group: string): number | undefined => {
   return medians.length === 0 ? undefined : Math.max(...medians);
 };
 
-/** Of the ceilings that write as many rows as the large backlog has. */
-const largeCeiling = (groups: Groups): number | undefined => {
-  const large = contenderOf(groups, GROUPS.largeBacklog, LARGE_BACKLOG)?.samples[0]?.count;
-  const group = groups.find(({ id }) => id === GROUPS.largeBacklog);
-  const same = (group?.contenders ?? []).filter(({ samples }) => samples[0]?.count === large);
-  return group && ceiling([{ ...group, contenders: same }], GROUPS.largeBacklog);
-};
-
 const ratio = (value: number | undefined, to: number | undefined): number | undefined =>
   value === undefined || to === undefined ? undefined : value / to;
 
@@ -77,12 +69,6 @@ const GOALS: readonly Goal[] = [
     unit: '×',
     atLeast: 10,
     value: (g) => ratio(rate(g, GROUPS.largeBacklog, LARGE_BACKLOG), rate(g, GROUPS.largeBacklog, NAIVE)),
-  },
-  {
-    what: 'the same to the ceiling that writes as many',
-    unit: '×',
-    atLeast: 0.9,
-    value: (g) => ratio(rate(g, GROUPS.largeBacklog, LARGE_BACKLOG), largeCeiling(g)),
   },
   {
     what: 'drain, one command per frame, to naive',
