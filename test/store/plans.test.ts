@@ -6,9 +6,10 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { Connection } from '../../src/store/connection.ts';
 import { readStates } from '../../src/store/read-states.ts';
 import { CREATE_STAGING } from '../../src/store/stage-objects.ts';
+import { updateStagedObjects } from '../../src/store/update-staged-objects.ts';
 import { upsertStagedObjects } from '../../src/store/upsert-staged-objects.ts';
 import { openScratch } from '../support/scratch.ts';
-import { openStore } from '../support/test-store.ts';
+import { openStore, type TestStore } from '../support/test-store.ts';
 
 const scratch = await openScratch();
 
@@ -20,48 +21,60 @@ function pass(ms: number): void {
   vi.spyOn(performance, 'now').mockImplementation(() => now() + ms);
 }
 
-it('are made anew when they are old', async () => {
+/** A table that PostgreSQL looks at only when it is told to. */
+async function openUnwatched(): Promise<TestStore> {
   const store = await openStore(scratch);
-  const fill = (from: number, to: number) =>
-    store.sql.query(
-      `INSERT INTO goverse_objects (object_id, object_type, data)
-       SELECT 'object-' || n, 'T', '{}' FROM generate_series(${from}, ${to}) AS n`,
-    );
   await store.sql.query('ALTER TABLE goverse_objects SET (autovacuum_enabled = off)');
-  await fill(1, 2);
+  return store;
+}
+
+/** Adds objects of these numbers. */
+async function fill({ sql }: TestStore, from: number, to: number): Promise<void> {
+  await sql.query(
+    `INSERT INTO goverse_objects (object_id, object_type, data)
+     SELECT 'object-' || n, 'T', '{}' FROM generate_series(${from}, ${to}) AS n`,
+  );
+}
+
+/** Of a prepared statement. */
+async function planOf(connection: Connection, name: string, values: string): Promise<string> {
+  const { rows } = await connection.query<[line: string]>({ text: `EXPLAIN EXECUTE "${name}" (${values})` });
+  return rows.map(([line]) => line).join('\n');
+}
+
+/** Each row is looked up by its key. */
+const BY_KEY = /goverse_objects_pkey on goverse_objects o .*\n.*Index Cond: /;
+
+it('are made anew when they are old', async () => {
+  const store = await openUnwatched();
+  await fill(store, 1, 1);
   await store.sql.query('ANALYZE goverse_objects');
   const connection = await Connection.open({ ...store.options, genericPlans: true });
   scratch.onEnd(() => connection.close());
+  await connection.query(CREATE_STAGING);
   await readStates(connection, ['object-1']);
-  await fill(3, 10_000);
+  await updateStagedObjects(connection, Buffer.alloc(0));
+  await fill(store, 2, 10_000);
+  const plan = (): Promise<string> => planOf(connection, 'holdfast-update-staged-objects', `''`);
+  expect(await plan()).not.toMatch(BY_KEY);
   pass(11_000);
   await connection.refreshPlans();
-  const { rows } = await connection.query<[line: string]>({
-    text: `EXPLAIN EXECUTE "holdfast-read-states" ('{object-1}')`,
-  });
-  const plan = rows.map(([line]) => line).join('\n');
-  expect(plan).toMatch(/goverse_objects_pkey on goverse_objects o .*\n.*Index Cond: /);
+  expect(await plan()).toMatch(BY_KEY);
+  expect(await planOf(connection, 'holdfast-read-states', `'{object-1}'`)).toMatch(BY_KEY);
 });
 
 it.each([0, 1, 2, 3, 5, 20])(
   'of saves that are presumed to be newer look rows up one by one, even if made while there were %i',
   async (count) => {
-    const store = await openStore(scratch);
-    await store.sql.query('ALTER TABLE goverse_objects SET (autovacuum_enabled = off)');
-    await store.sql.query(
-      `INSERT INTO goverse_objects (object_id, object_type, data)
-     SELECT 'object-' || n, 'T', '{}' FROM generate_series(1, ${count}) AS n`,
-    );
+    const store = await openUnwatched();
+    await fill(store, 1, count);
     await store.sql.query('VACUUM ANALYZE goverse_objects');
     const connection = await Connection.open({ ...store.options, genericPlans: true });
     scratch.onEnd(() => connection.close());
     await connection.query(CREATE_STAGING);
     await upsertStagedObjects(connection, 0);
-    const { rows } = await connection.query<[line: string]>({
-      text: `EXPLAIN EXECUTE "holdfast-upsert-staged-objects" (0)`,
-    });
-    const plan = rows.map(([line]) => line).join('\n');
-    expect(plan).toMatch(/goverse_objects_pkey on goverse_objects o .*\n.*Index Cond: /);
+    const plan = await planOf(connection, 'holdfast-upsert-staged-objects', '0');
+    expect(plan).toMatch(BY_KEY);
     expect(plan).not.toContain('Materialize');
   },
 );
