@@ -1,47 +1,13 @@
 /** Drains of a backlog, by object size and by what the commands do. */
-import { drainByConsumer, drainByWorker, drainDirectly } from '../measure/drain.ts';
 import type { Contender } from '../measure/sample.ts';
 import { ceilings } from './ceiling-search.ts';
-import {
-  DIRECT,
-  GROUPS,
-  HOLDFAST_FULL,
-  HOLDFAST_SINGLE,
-  NAIVE,
-  SEQUENTIAL_BATCH,
-} from './contender-names.ts';
-import type { Framing } from './frames.ts';
+import { GROUPS } from './contender-names.ts';
+import { direct, holdfast, naive, sequentialBatch } from './drain-contenders.ts';
 import { type PlanContext, type PlannedGroup, usualRounds } from './planned-group.ts';
 import type { Scale } from './scale.ts';
 import { type WorkloadSpec, workload } from './workload.ts';
 
 type Kind = WorkloadSpec['kind'];
-
-const note = (spec: WorkloadSpec): string => `${spec.commands.toLocaleString('en-US')} commands`;
-
-const holdfast = ({ rig }: PlanContext, spec: WorkloadSpec, framing: Framing): Contender => ({
-  name: framing === 'full' ? HOLDFAST_FULL : HOLDFAST_SINGLE,
-  note: note(spec),
-  measure: () => drainByWorker(rig, spec, framing),
-});
-
-const naive = ({ rig }: PlanContext, spec: WorkloadSpec): Contender => ({
-  name: NAIVE,
-  note: note(spec),
-  measure: () => drainByConsumer(rig, spec, 'naive'),
-});
-
-const sequentialBatch = ({ rig }: PlanContext, spec: WorkloadSpec): Contender => ({
-  name: SEQUENTIAL_BATCH,
-  note: note(spec),
-  measure: () => drainByConsumer(rig, spec, 'sequential-batch'),
-});
-
-const direct = ({ rig }: PlanContext, spec: WorkloadSpec): Contender => ({
-  name: DIRECT,
-  note: note(spec),
-  measure: () => drainDirectly(rig, spec),
-});
 
 interface Drain {
   readonly id: string;

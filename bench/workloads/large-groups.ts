@@ -1,9 +1,9 @@
 /** A large backlog and a large table. Fewer rounds, none thrown away: each takes long enough to even out. */
-import { drainByConsumer, drainByWorker } from '../measure/drain.ts';
-import type { Contender } from '../measure/sample.ts';
+import { drainByWorker } from '../measure/drain.ts';
 import { ceilings } from './ceiling-search.ts';
-import { GROUPS, HOLDFAST_FULL, LARGE_BACKLOG, NAIVE, SMALL_BACKLOG } from './contender-names.ts';
-import type { PlanContext, PlannedGroup, Rounds } from './planned-group.ts';
+import { GROUPS, HOLDFAST_FULL, LARGE_BACKLOG, SMALL_BACKLOG } from './contender-names.ts';
+import { holdfast, naive } from './drain-contenders.ts';
+import type { PlannedGroup, Rounds } from './planned-group.ts';
 import type { Scale } from './scale.ts';
 import { type WorkloadSpec, workload } from './workload.ts';
 
@@ -14,18 +14,10 @@ const tableRounds = ({ rounds }: Scale): Rounds => ({ rounds, warmUp: false });
 
 const count = (n: number): string => n.toLocaleString('en-US');
 
-const backlog = ({ rig }: PlanContext, name: string, kind: 'new' | 'hot', commands: number): Contender => ({
-  name,
-  note: `${count(commands)} commands`,
-  measure: () => drainByWorker(rig, workload(kind, commands, DOCUMENT_BYTES), 'full'),
-});
+const of = (kind: 'new' | 'hot', commands: number): WorkloadSpec => workload(kind, commands, DOCUMENT_BYTES);
 
 /** As many as take some ten seconds: it too has a first second in which it is slower. */
-const naive = ({ rig, scale }: PlanContext, kind: 'new' | 'hot'): Contender => ({
-  name: NAIVE,
-  note: `${count(scale.batchDrain)} commands`,
-  measure: () => drainByConsumer(rig, workload(kind, scale.batchDrain, DOCUMENT_BYTES), 'naive'),
-});
+const slowBacklog = (kind: 'new' | 'hot', { batchDrain }: Scale): WorkloadSpec => of(kind, batchDrain);
 
 export const LARGE_GROUPS: readonly PlannedGroup[] = [
   {
@@ -44,11 +36,11 @@ export const LARGE_GROUPS: readonly PlannedGroup[] = [
         unit: 'commands',
         ...backlogRounds(scale),
         contenders: [
-          backlog(context, SMALL_BACKLOG, 'new', scale.drain),
-          backlog(context, LARGE_BACKLOG, 'new', scale.largeBacklog),
-          naive(context, 'new'),
+          holdfast(context, of('new', scale.drain), 'full', SMALL_BACKLOG),
+          holdfast(context, of('new', scale.largeBacklog), 'full', LARGE_BACKLOG),
+          naive(context, slowBacklog('new', scale)),
           ...[scale.drain, scale.largeBacklog].flatMap((rows) => {
-            const [best] = ceilings(context, () => workload('new', rows, DOCUMENT_BYTES), 'new');
+            const [best] = ceilings(context, () => of('new', rows), 'new');
             return best === undefined ? [] : [{ ...best, name: `${best.name}, ${count(rows)} in all` }];
           }),
         ],
@@ -60,14 +52,20 @@ export const LARGE_GROUPS: readonly PlannedGroup[] = [
     setUpSeconds: 0,
     roundSeconds: 45,
     rounds: backlogRounds,
-    build: (context) => ({
-      id: GROUPS.largeHot,
-      title: 'Drain of a large backlog of 1,000 hot objects',
-      about: "As above, with the commands going to 1,000 objects by Zipf's law.",
-      unit: 'commands',
-      ...backlogRounds(context.scale),
-      contenders: [backlog(context, LARGE_BACKLOG, 'hot', context.scale.largeBacklog), naive(context, 'hot')],
-    }),
+    build: (context) => {
+      const { scale } = context;
+      return {
+        id: GROUPS.largeHot,
+        title: 'Drain of a large backlog of 1,000 hot objects',
+        about: "As above, with the commands going to 1,000 objects by Zipf's law.",
+        unit: 'commands',
+        ...backlogRounds(scale),
+        contenders: [
+          holdfast(context, of('hot', scale.largeBacklog), 'full', LARGE_BACKLOG),
+          naive(context, slowBacklog('hot', scale)),
+        ],
+      };
+    },
   },
   {
     id: GROUPS.largeTable,

@@ -55,10 +55,9 @@ export interface QueryOutcome<Row> {
  * that the slot lock excludes would be open again. UTC: `created_at` and `updated_at` carry no zone, so all writers
  * must mean the same one. The planner settings: it cannot know how many rows `unnest` of a parameter yields, and a
  * plan made while the table was small would scan it for ever, or all of its index once and then the copy of that for each row
- * (Materialize); with these it goes by the index. Where it then has no
- * choice, as in a write session, one plan does for all values: a plan for each would cost a small statement almost as much
- * again as its work (one row, PostgreSQL 15: 225 microseconds instead of 130), and copies the arrays. jit would cost more than
- * any of our statements takes.
+ * (Materialize); with these it goes by the index. Where it then has no choice, as in a write session, one plan does for all
+ * values: a plan for each would cost a small statement almost as much again as its work (one row, PostgreSQL 15: 225
+ * microseconds instead of 130), and copies the arrays. jit would cost more than any of our statements takes.
  */
 function sessionSettings(options: ConnectionOptions): string {
   return [

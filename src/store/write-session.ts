@@ -38,7 +38,7 @@ const BEGIN = { text: 'BEGIN' };
 const COMMIT = { text: 'COMMIT' };
 const ROLLBACK = { text: 'ROLLBACK' };
 
-/** Somebody who adds a column or a trigger is noticed within that; to look costs less than a small batch. */
+/** Somebody who adds a trigger or a rule is noticed within that; to look costs less than a small batch. */
 const LOOK_AGAIN_MS = 60_000;
 
 export class PostgresWriteSession extends ReadSession implements WriteSession {

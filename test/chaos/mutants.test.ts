@@ -46,34 +46,33 @@ async function violations(script: Script, mutant: MutationName | undefined): Pro
   }
 }
 
+const saveOlder: Script = async (run, object) => {
+  await run.worker();
+  await run.send(save(object, 2));
+  await run.send(save(object, 1));
+};
+const saveOlderThanDelete: Script = async (run, object) => {
+  await run.worker();
+  await run.send(save(object, 2));
+  await run.send(remove(object, 3));
+  await run.send(save(object, 1));
+};
+
 const CASES: readonly { mutant: MutationName; expected: ViolationKind; script: Script }[] = [
   {
     mutant: 'guard removed',
     expected: 'stale',
-    script: async (run, object) => {
-      await run.worker();
-      await run.send(save(object, 2));
-      await run.send(save(object, 1));
-    },
+    script: saveOlder,
   },
   {
     mutant: 'guard of presumed saves removed',
     expected: 'stale',
-    script: async (run, object) => {
-      await run.worker();
-      await run.send(save(object, 2));
-      await run.send(save(object, 1));
-    },
+    script: saveOlder,
   },
   {
     mutant: 'presumed saves pass tombstones',
     expected: 'resurrected',
-    script: async (run, object) => {
-      await run.worker();
-      await run.send(save(object, 2));
-      await run.send(remove(object, 3));
-      await run.send(save(object, 1));
-    },
+    script: saveOlderThanDelete,
   },
   {
     mutant: 'claims ignored',
@@ -97,12 +96,7 @@ const CASES: readonly { mutant: MutationName; expected: ViolationKind; script: S
   {
     mutant: 'tombstones dropped',
     expected: 'resurrected',
-    script: async (run, object) => {
-      await run.worker();
-      await run.send(save(object, 2));
-      await run.send(remove(object, 3));
-      await run.send(save(object, 1));
-    },
+    script: saveOlderThanDelete,
   },
   {
     mutant: 'fold drops the older when the newer is unstorable',

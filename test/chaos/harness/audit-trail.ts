@@ -53,22 +53,20 @@ BEGIN
   RETURN NULL;
 END $$;
 
-CREATE FUNCTION chaos_audit_tombstones() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION chaos_audit_tombstone() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  changed holdfast_tombstones := coalesce(NEW, OLD);
 BEGIN
   INSERT INTO chaos_audit (change, object_id, version, epoch, nonce)
-  SELECT CASE TG_OP WHEN 'DELETE' THEN 3 ELSE 2 END, object_id, version, epoch, 0 FROM changed;
+  VALUES (CASE TG_OP WHEN 'DELETE' THEN 3 ELSE 2 END, changed.object_id, changed.version, changed.epoch, 0);
   PERFORM chaos_hooks();
   RETURN NULL;
 END $$;
 
 CREATE TRIGGER chaos_row AFTER INSERT OR UPDATE OR DELETE ON goverse_objects
   FOR EACH ROW EXECUTE FUNCTION chaos_audit_row();
-CREATE TRIGGER chaos_tombstone_inserted AFTER INSERT ON holdfast_tombstones
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_tombstones();
-CREATE TRIGGER chaos_tombstone_updated AFTER UPDATE ON holdfast_tombstones
-  REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_tombstones();
-CREATE TRIGGER chaos_tombstone_gone AFTER DELETE ON holdfast_tombstones
-  REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION chaos_audit_tombstones();
+CREATE TRIGGER chaos_tombstone AFTER INSERT OR UPDATE OR DELETE ON holdfast_tombstones
+  FOR EACH ROW EXECUTE FUNCTION chaos_audit_tombstone();
 
 -- What only the database refuses.
 ALTER TABLE goverse_objects ADD CONSTRAINT chaos_refused CHECK (NOT data ? 'refused');

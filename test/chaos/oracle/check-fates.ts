@@ -3,7 +3,7 @@
  * newer one that is, or its refusal was told; poison ends in one letter; nothing else ends in a letter.
  */
 import type { Letter, ObjectHistory, Write } from './history.ts';
-import { describeWrite, epochMax, type Issued, keyOf, versionMax } from './issued.ts';
+import { describeWrite, epochMax, type Issued, keyOf, keyOfLetter, versionMax } from './issued.ts';
 import type { Report } from './violation.ts';
 
 /**
@@ -41,9 +41,8 @@ class Fates {
       if (change === 'tombstone') this.#stored.add(keyOf('delete', version, 0));
     }
     for (const letter of history.letters) {
-      const { action, version = 0, nonce = 0 } = letter;
-      if (action !== 'save' && action !== 'delete') continue;
-      const key = keyOf(action, version, nonce);
+      const key = keyOfLetter(letter);
+      if (key === undefined) continue;
       const known = this.#letters.get(key);
       if (known === undefined) this.#letters.set(key, [letter]);
       else known.push(letter);

@@ -5,7 +5,7 @@
  * The versions of an object rise with time, so "sees everything before" is "has at least the highest version before".
  */
 import type { Load, ObjectHistory, Write } from './history.ts';
-import { epochMax, type Issued } from './issued.ts';
+import { epochMax, type Issued, keyOf, keyOfLetter } from './issued.ts';
 import type { Report } from './violation.ts';
 
 export function checkLoads(history: ObjectHistory, issued: Issued, report: Report): void {
@@ -43,26 +43,23 @@ function effectiveWrites(history: ObjectHistory, issued: Issued): Write[] {
     if (change === 'row' || change === 'tombstone') stored.add(version);
   }
   const highestEpoch = epochMax(history);
+  const wasInConflict = conflictsOf(history);
   return history.writes.filter((write) => {
     const { outcome, version, epoch, ifVersion, poison } = write;
     if (outcome === 'applied' || outcome === 'superseded') return true;
     if (outcome !== 'confirmed' || poison !== 'none' || issued.isDisputed(version)) return false;
-    if (ifVersion !== undefined && wasInConflict(write, history)) return false;
+    if (ifVersion !== undefined && wasInConflict(write)) return false;
     return stored.has(version) || (epoch >= highestEpoch && ifVersion === undefined);
   });
 }
 
-/** Whether a conflict was told of it, as far as that can be known: an event names only the object and the process. */
-function wasInConflict(write: Write, { letters, failures }: ObjectHistory): boolean {
-  return (
-    letters.some(
-      ({ code, version, nonce }) => code === 'CONFLICT' && version === write.version && nonce === write.nonce,
-    ) ||
-    failures.some(
-      ({ outcome, process, at }) =>
-        outcome === 'conflict' && process === write.process && at >= write.invokedAt,
-    )
-  );
+/** Whether a conflict was told of a write, as far as that can be known: an event names only the object and the process. */
+function conflictsOf({ letters, failures }: ObjectHistory): (write: Write) => boolean {
+  const keys = new Set(letters.filter(({ code }) => code === 'CONFLICT').map(keyOfLetter));
+  const events = failures.filter(({ outcome }) => outcome === 'conflict');
+  return ({ action, version, nonce, process, invokedAt }) =>
+    keys.has(keyOf(action, version, nonce)) ||
+    events.some((event) => event.process === process && event.at >= invokedAt);
 }
 
 /** The highest version among those that had ended before a time. */

@@ -1,5 +1,5 @@
 /** What was issued for one object, by what identifies it: a save by version and nonce, a delete by its version. */
-import type { ObjectHistory, Write } from './history.ts';
+import type { Letter, ObjectHistory, Write } from './history.ts';
 
 /** Everything that was sent of one write. */
 export interface IssuedWrite {
@@ -44,6 +44,11 @@ export class Issued {
 
 export function keyOf(action: 'save' | 'delete', version: number, nonce: number): string {
   return action === 'save' ? `s${version}/${nonce}` : `d${version}`;
+}
+
+/** The same of the write that a letter is of; `undefined` if it is of none. */
+export function keyOfLetter({ action, version = 0, nonce = 0 }: Letter): string | undefined {
+  return action === 'save' || action === 'delete' ? keyOf(action, version, nonce) : undefined;
 }
 
 /** The highest epoch that was ever granted or stored. */
