@@ -226,16 +226,16 @@ export interface SuspectNote {
 /** Notes of frames that processes die of, each seen by all workers at once. */
 export interface SuspectSession {
   /**
-   * Writes down that a frame is begun.
+   * Writes down that frames are begun together: of several, those in front of the first that others ended over.
    *
-   * @returns how many other processes began it within a day and never took that back.
+   * @returns for each, how many other processes began it within a day and never took that back.
    * @throws StoreError
    */
-  beginSuspect(note: SuspectNote): Promise<number>;
+  beginSuspects(notes: readonly SuspectNote[]): Promise<number[]>;
   /** Takes beginnings back; safe twice. @throws StoreError */
   withdrawSuspects(beginningIds: readonly string[]): Promise<void>;
-  /** The frame was survived: forgets who began it. @throws StoreError */
-  endSuspect(frameId: string): Promise<void>;
+  /** The frames were survived: forgets who began them. @throws StoreError */
+  endSuspects(frameIds: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -22,6 +22,12 @@ export interface Beginning {
   readonly beginningId: string;
 }
 
+/**
+ * How long the connection stays after the last note was taken back. Suspects are begun one group after the other: a
+ * connection for each would take longer than the work, ten round trips and a password's hash.
+ */
+const SESSION_IDLE_MS = 10_000;
+
 /** How long the stop waits for the last notes to be taken back. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
@@ -33,8 +39,10 @@ export class SuspectNotes {
   readonly #standing = new Set<string>();
   /** Those of them that must go. */
   readonly #unwanted = new Set<string>();
-  /** Open while anything stands: mostly nothing does, and a connection is one of few. */
+  /** Open while anything stands, and a little longer: mostly nothing does, and a connection is one of few. */
   #session: SuspectSession | undefined;
+  #sessionTimer: NodeJS.Timeout | undefined;
+  #idleSession: Promise<void> | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #sweeping: Promise<void> | undefined;
 
@@ -43,49 +51,59 @@ export class SuspectNotes {
   }
 
   /**
-   * Writes it down; if it is not known whether that succeeded, `withdraw` makes good.
+   * Writes them down; if it is not known whether that succeeded, `withdraw` makes good.
    *
-   * @returns how many other processes began the frame and ended over it.
+   * @returns for each, how many other processes began the frame and ended over it; of several, only those in front of the
+   * first with any were written down.
    * @throws StoreError
    */
-  async begin({ frameId, beginningId }: Beginning): Promise<number> {
-    const note = { frameId, beginningId, ownerId: this.#ownerId, worker: this.#options.workerName };
-    return await this.#inTurn((session) => {
-      this.#standing.add(beginningId);
-      return session.beginSuspect(note);
+  async begin(beginnings: readonly Beginning[]): Promise<number[]> {
+    const note = { ownerId: this.#ownerId, worker: this.#options.workerName };
+    return await this.#inTurn(async (session) => {
+      for (const { beginningId } of beginnings) this.#standing.add(beginningId);
+      const deaths = await session.beginSuspects(beginnings.map((beginning) => ({ ...beginning, ...note })));
+      const known = deaths.findIndex((count) => count > 0);
+      if (beginnings.length > 1 && known >= 0) {
+        for (const { beginningId } of beginnings.slice(known)) this.#standing.delete(beginningId);
+      }
+      return deaths;
     });
   }
 
-  /** The frame was survived, whoever began it before. Resolves when that is written down, or could not be at once. */
-  async end({ frameId, beginningId }: Beginning): Promise<void> {
+  /** The frames were survived, whoever began them before. Resolves when that is written down, or could not be at once. */
+  async end(beginnings: readonly Beginning[]): Promise<void> {
+    if (beginnings.length === 0) return;
     try {
       await this.#inTurn(async (session) => {
-        await session.endSuspect(frameId);
-        this.#standing.delete(beginningId);
+        await session.endSuspects(beginnings.map(({ frameId }) => frameId));
+        for (const { beginningId } of beginnings) this.#standing.delete(beginningId);
       });
     } catch {
-      this.withdraw({ frameId, beginningId });
+      this.withdraw(beginnings);
     }
   }
 
-  /** The frame is not worked on alone any more, and nothing is known of it. Takes its time; safe twice. */
-  withdraw({ beginningId }: Beginning): void {
-    if (!this.#standing.has(beginningId)) return;
-    this.#unwanted.add(beginningId);
-    this.#sweeping ??= this.#sweep().finally(() => {
-      this.#sweeping = undefined;
-    });
+  /** The frames are not worked on alone any more, and nothing is known of them. Takes its time; safe twice. */
+  withdraw(beginnings: readonly Beginning[]): void {
+    for (const { beginningId } of beginnings) {
+      if (this.#standing.has(beginningId)) this.#unwanted.add(beginningId);
+    }
+    if (this.#unwanted.size === 0) return;
+    this.#sweeping ??= this.#sweep();
   }
 
-  /** The process ends over the frame, if in order: the note stays for the next one to see. */
-  blame({ beginningId }: Beginning): void {
-    this.#standing.delete(beginningId);
-    this.#unwanted.delete(beginningId);
+  /** The process ends over the frames, if in order: the notes stay for the next one to see. */
+  blame(beginnings: readonly Beginning[]): void {
+    for (const { beginningId } of beginnings) {
+      this.#standing.delete(beginningId);
+      this.#unwanted.delete(beginningId);
+    }
   }
 
   /** Takes back what stands, if the database lets it within seconds. Safe twice; nothing is begun afterwards. */
   async close(): Promise<void> {
     this.#closing.abort();
+    clearTimeout(this.#sessionTimer);
     await this.#sweeping;
     if (this.#standing.size > 0) {
       const timeout = new AbortController();
@@ -94,6 +112,7 @@ export class SuspectNotes {
       timeout.abort();
     }
     await this.#session?.close();
+    await this.#idleSession;
   }
 
   /** Until nothing unwanted stands, or the worker stops. */
@@ -108,6 +127,8 @@ export class SuspectNotes {
         await pause(backoffMs(retry, retryDelayMsMin, retryDelayMsMax), signal);
       }
     }
+    // In this turn, so that nothing unwanted is added to a sweep that is over.
+    this.#sweeping = undefined;
   }
 
   async #remove(beginningIds: readonly string[]): Promise<void> {
@@ -123,17 +144,24 @@ export class SuspectNotes {
   /** One at a time: a session is one connection. */
   async #inTurn<T>(action: (session: SuspectSession) => Promise<T>): Promise<T> {
     const turn = this.#last.then(async () => {
+      clearTimeout(this.#sessionTimer);
       this.#session ??= this.#options.openSession();
       try {
         return await action(this.#session);
       } finally {
-        if (this.#standing.size === 0) {
-          await this.#session.close();
-          this.#session = undefined;
-        }
+        if (this.#standing.size === 0) this.#closeSessionWhenIdle();
       }
     });
     this.#last = turn.catch(() => undefined);
     return await turn;
+  }
+
+  #closeSessionWhenIdle(): void {
+    // The stop closes it.
+    if (this.#closing.signal.aborted) return;
+    this.#sessionTimer = setTimeout(() => {
+      this.#idleSession = this.#session?.close();
+      this.#session = undefined;
+    }, SESSION_IDLE_MS);
   }
 }

@@ -42,7 +42,7 @@ export interface WorkEntry {
   rejection: Rejection | undefined;
 }
 
-/** From how many returns to its queue on a frame is worked on alone. */
+/** From how many returns to its queue on a frame is a suspect. */
 const SUSPECT_RETURNS_MIN = 5;
 
 /** What a frame is read with. */
@@ -68,6 +68,8 @@ export class WorkFrame {
   ambiguous = false;
   /** How often rows of its batch did not go through their guard. */
   guardMisses = 0;
+  /** Of a suspect: to be worked on by itself, since workers ended over it, or it did not get through with others. */
+  alone = false;
   /** Its commands stand in the number of those in flight. */
   counted = false;
   #decoded = false;
@@ -82,7 +84,7 @@ export class WorkFrame {
     return this.rejection === undefined ? this.entries.length : 1;
   }
 
-  /** Whether it has come back so often that it is worked on alone (suspects.ts); and read only then. */
+  /** Whether it has come back so often that workers may die of it (suspects.ts). It is not read before that is written down. */
   get suspect(): boolean {
     return this.delivery.returns >= SUSPECT_RETURNS_MIN;
   }

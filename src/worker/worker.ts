@@ -245,6 +245,7 @@ export class Worker {
         metrics,
         logger: this.#logger,
         decoding: this.#decoding,
+        batchCommandsMax: options.batchCommandsMax,
         onFrameDone: (frame) => this.#subscriptions.done(frame),
         onBug: (error) => this.#fail(error),
       });

@@ -82,21 +82,24 @@ class FakeSuspectSession implements SuspectSession {
     this.#suspects = suspects;
   }
 
-  async beginSuspect(note: SuspectNote): Promise<number> {
-    this.#suspects.set(note.beginningId, note);
-    const others = [...this.#suspects.values()].filter(
-      ({ frameId, ownerId }) => frameId === note.frameId && ownerId !== note.ownerId,
-    );
-    return new Set(others.map(({ ownerId }) => ownerId)).size;
+  async beginSuspects(notes: readonly SuspectNote[]): Promise<number[]> {
+    return notes.map((note) => {
+      const others = [...this.#suspects.values()].filter(
+        ({ frameId, ownerId }) => frameId === note.frameId && ownerId !== note.ownerId,
+      );
+      const deaths = new Set(others.map(({ ownerId }) => ownerId)).size;
+      if (deaths === 0 || notes.length === 1) this.#suspects.set(note.beginningId, note);
+      return deaths;
+    });
   }
 
   async withdrawSuspects(beginningIds: readonly string[]): Promise<void> {
     for (const beginningId of beginningIds) this.#suspects.delete(beginningId);
   }
 
-  async endSuspect(frameId: string): Promise<void> {
+  async endSuspects(frameIds: readonly string[]): Promise<void> {
     for (const note of this.#suspects.values())
-      if (note.frameId === frameId) this.#suspects.delete(note.beginningId);
+      if (frameIds.includes(note.frameId)) this.#suspects.delete(note.beginningId);
   }
 
   async close(): Promise<void> {}

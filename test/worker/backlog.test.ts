@@ -1,4 +1,4 @@
-/** What a writer is given, and when. Goal: a suspect is alone, and nobody waits for it longer than it works. */
+/** What a writer is given, and when. Goal: suspects are alone, and nobody waits for them longer than they work. */
 import { describe, expect, it } from 'vitest';
 import { Backlog, type Batch, type PartitionBacklog } from '../../src/worker/backlog.ts';
 import { WorkFrame } from '../../src/worker/work-frame.ts';
@@ -38,16 +38,19 @@ const turns = async (): Promise<void> => {
 const NONE: ReadonlySet<WorkFrame> = new Set();
 
 describe('a suspect', () => {
-  it('is given alone and unread, when nothing else is under way, and nothing else until it is released', async () => {
+  it('is given unread with those that follow it, when nothing else is under way, and nothing else until they are released', async () => {
     const { backlog, given, take } = backlogOf(
       [
         ['a', 0],
         ['b', 9],
         ['c', 9],
         ['d', 0],
-        ['e', 0],
+        ['e', 9],
       ],
-      [['x', 0]],
+      [
+        ['x', 0],
+        ['y', 9],
+      ],
     );
     const first = await take();
     const second = take();
@@ -55,18 +58,39 @@ describe('a suspect', () => {
     await turns();
     expect(given).toEqual(['a x']);
     backlog.release(first as Batch, NONE, 0);
-    const suspect = (await second) as Batch;
+    const suspects = (await second) as Batch;
     await turns();
-    expect(given).toEqual(['a x', 'b']);
-    expect(suspect.suspect?.entries).toEqual([]);
-    backlog.release(suspect, NONE, 0);
+    // Those of one partition, in front of which there is nothing else.
+    expect(given).toEqual(['a x', 'b c']);
+    expect(suspects.suspects).toBe(true);
+    expect(suspects.frames.map(({ entries }) => entries)).toEqual([[], []]);
+    backlog.release(suspects, NONE, 0);
     const next = (await third) as Batch;
     const last = take();
     await turns();
-    expect(given).toEqual(['a x', 'b', 'c']);
+    expect(given).toEqual(['a x', 'b c', 'y']);
     backlog.release(next, NONE, 0);
-    await last;
-    expect(given).toEqual(['a x', 'b', 'c', 'd e']);
+    backlog.release((await last) as Batch, NONE, 0);
+    await take();
+    expect(given).toEqual(['a x', 'b c', 'y', 'd', 'e']);
+  });
+
+  it('that is to be alone is given by itself', async () => {
+    const names = ['a', 'b', 'c', 'd'];
+    const { backlog, given, take } = backlogOf(names.map((name) => [name, 9] as const));
+    const together = (await take()) as Batch;
+    for (const frame of together.frames.slice(1, 3)) frame.alone = true;
+    backlog.release(together, new Set(together.frames), 0);
+    for (let round = 0; round < 4; round += 1) backlog.release((await take()) as Batch, NONE, 0);
+    expect(given).toEqual(['a b c d', 'a', 'b', 'c', 'd']);
+  });
+
+  it('is given with at most 63 others', async () => {
+    const { backlog, take } = backlogOf(Array.from({ length: 70 }, (_, n) => [`n${n}`, 9] as const));
+    const first = (await take()) as Batch;
+    backlog.release(first, NONE, 0);
+    const second = (await take()) as Batch;
+    expect([first.frames.length, second.frames.length]).toEqual([64, 6]);
   });
 
   it('that has come to wait for something lets the others go on, but not its own partition', async () => {
