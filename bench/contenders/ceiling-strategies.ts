@@ -6,15 +6,16 @@ import { CopyRoom, encodeCopyRows } from '../../src/store/copy-rows.ts';
 import { CREATE_STAGING } from '../../src/store/stage-objects.ts';
 import type { ObjectRow } from '../../src/store/store.ts';
 
-export const STRATEGIES = ['values', 'unnest', 'recordset', 'copy'] as const;
+export const STRATEGIES = ['values', 'unnest', 'recordset', 'copy', 'copy-merge'] as const;
 export type Strategy = (typeof STRATEGIES)[number];
 
-/** A row as it lies in memory, its document both as text and as bytes: each strategy takes what suits it. */
+/** A row as it lies in memory, its document as text or as bytes: what the strategy does not take is empty. */
 export interface CeilingRow extends ObjectRow {
   readonly text: string;
 }
 
 interface Way {
+  readonly takes: 'text' | 'bytes';
   /** Once per connection, before the clock. */
   readonly prepare?: (client: Client) => Promise<unknown>;
   readonly write: (client: Client, rows: readonly CeilingRow[]) => Promise<unknown>;
@@ -31,6 +32,7 @@ const GUARD = `
 const COLUMNS = 5;
 
 const values: Way = {
+  takes: 'text',
   write: (client, rows) => {
     const tuples = rows.map((_, row) => {
       const at = row * COLUMNS;
@@ -46,6 +48,7 @@ const values: Way = {
 };
 
 const unnest: Way = {
+  takes: 'bytes',
   write: (client, rows) =>
     client.query({
       name: 'unnest',
@@ -61,6 +64,7 @@ const unnest: Way = {
 };
 
 const recordset: Way = {
+  takes: 'text',
   write: (client, rows) => {
     const items = rows.map(
       ({ id, type, text, version, epoch }) =>
@@ -76,7 +80,9 @@ const recordset: Way = {
   },
 };
 
-const copy: Way = {
+/** COPY into a staging table, then one statement that moves the rows from it. */
+const copyAnd = (move: string): Way => ({
+  takes: 'bytes',
   prepare: (client) => client.query(CREATE_STAGING.text),
   write: async (client, rows) => {
     await client.query('BEGIN');
@@ -90,16 +96,33 @@ const copy: Way = {
       stream.on('finish', resolve);
       stream.end(encodeCopyRows(rows, roomOf(client)));
     });
-    await client.query({
-      name: 'merge',
-      text: `${INSERT}
-        SELECT object_id, object_type, data, version, epoch FROM pg_temp.holdfast_staging ${GUARD}`,
-    });
+    await client.query({ name: 'move', text: move });
     await client.query('COMMIT');
   },
-};
+});
 
-export const WAYS: Readonly<Record<Strategy, Way>> = { values, unnest, recordset, copy };
+const copy = copyAnd(`
+  ${INSERT}
+  SELECT object_id, object_type, data, version, epoch FROM pg_temp.holdfast_staging ${GUARD}`);
+
+/** PostgreSQL 15 or newer. */
+const copyMerge = copyAnd(`
+  MERGE INTO goverse_objects AS stored
+  USING pg_temp.holdfast_staging AS given ON stored.object_id = given.object_id
+  WHEN NOT MATCHED THEN
+    INSERT (object_id, object_type, data, version, epoch)
+    VALUES (given.object_id, given.object_type, given.data, given.version, given.epoch)
+  WHEN MATCHED AND stored.version < given.version AND stored.epoch <= given.epoch THEN
+    UPDATE SET object_type = given.object_type, data = given.data, version = given.version, epoch = given.epoch,
+      updated_at = CURRENT_TIMESTAMP`);
+
+export const WAYS: Readonly<Record<Strategy, Way>> = {
+  values,
+  unnest,
+  recordset,
+  copy,
+  'copy-merge': copyMerge,
+};
 
 /** One for each connection, as Holdfast has it. */
 const rooms = new WeakMap<Client, CopyRoom>();

@@ -71,6 +71,12 @@ const GOALS: readonly Goal[] = [
     value: (g) => ratio(rate(g, GROUPS.largeBacklog, LARGE_BACKLOG), rate(g, GROUPS.largeBacklog, NAIVE)),
   },
   {
+    what: 'the same to the ceiling with as many rows',
+    unit: '×',
+    atLeast: 0.9,
+    value: (g) => ratio(rate(g, GROUPS.largeBacklog, LARGE_BACKLOG), ceiling(g, GROUPS.largeBacklog)),
+  },
+  {
     what: 'drain, one command per frame, to naive',
     unit: '×',
     atLeast: 5,

@@ -14,7 +14,7 @@ export interface Scale {
   readonly search: number;
   readonly searchRounds: number;
   readonly searchBatchRows: readonly number[];
-  /** Ceilings that are measured in every group: the best of the search. */
+  /** Of the search, so many are measured in every group. */
   readonly bestCells: number;
   readonly drain2k: number;
   readonly drain20k: number;
@@ -36,7 +36,7 @@ export const FULL: Scale = {
   slowDrain: 15_000,
   batchDrain: 60_000,
   search: 30_000,
-  searchRounds: 2,
+  searchRounds: 3,
   searchBatchRows: [500, 1_000, 5_000],
   bestCells: 2,
   drain2k: 30_000,
