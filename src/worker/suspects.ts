@@ -50,8 +50,8 @@ export interface SuspectsContext {
  * Writes down that frames of one partition are begun. If workers died of one, it is begun only by itself; if too many did, it
  * is rejected unread.
  *
- * @returns those that are begun: all, or as many of the first as may be together. None if it could not be written
- * down, and was waited for: others run now, so they must be taken again.
+ * @returns those that are begun: all, or as many of the first as may be together. The others must be taken again, which is all
+ * of them if the first is to be alone and was not, or if they could not be written down: others run now.
  * @throws StoppedError
  */
 export async function beginSuspects(
