@@ -178,6 +178,13 @@ export const METRICS = {
     labels: {},
     help: 'Age of the oldest command in flight in this worker, 0 if there is none.',
   },
+  frameReturnsMax: {
+    name: 'holdfast_frame_returns_max',
+    type: 'gauge',
+    unit: 'returns',
+    labels: {},
+    help: 'Most returns to its queue among the frames in this worker; at 50 RabbitMQ makes a dead letter of a frame.',
+  },
   buildInfo: {
     name: 'holdfast_build_info',
     type: 'gauge',

@@ -29,6 +29,11 @@ interface HistogramHandle {
   observe(value: number): void;
 }
 
+/** Asked at every scrape; the latest source given counts. */
+interface AskedHandle {
+  readFrom(source: () => number): void;
+}
+
 interface SwitchHandle {
   set(on: boolean): void;
 }
@@ -55,8 +60,9 @@ export interface Metrics {
   readonly brokerConnected: SwitchHandle;
   readonly storeAvailable: SwitchHandle;
   readonly versionsAhead: CounterHandle;
-  /** Asked for the age in seconds at every scrape; the latest source given counts. */
-  readonly oldestCommandAge: { readFrom(seconds: () => number): void };
+  /** In seconds. */
+  readonly oldestCommandAge: AskedHandle;
+  readonly frameReturnsMax: AskedHandle;
   /** The `Content-Type` of what `render` returns. */
   readonly contentType: string;
   /** Everything in the Prometheus text format. */
@@ -73,10 +79,7 @@ export interface MetricsOptions {
 /** New metrics, all at 0, independent of any other instance. */
 export function createMetrics({ version, processMetrics = true }: MetricsOptions): Metrics {
   const registry = new Registry();
-  let oldestCommandAgeSource: (() => number) | undefined;
-
   const partitionOwned = gauge(registry, METRICS.partitionOwned);
-  gauge(registry, METRICS.oldestCommandAge, (self) => self.set(oldestCommandAgeSource?.() ?? 0));
   gauge(registry, METRICS.buildInfo).labels(version).set(1);
   if (processMetrics) collectDefaultMetrics({ register: registry });
 
@@ -103,11 +106,8 @@ export function createMetrics({ version, processMetrics = true }: MetricsOptions
     brokerConnected: switchOf(gauge(registry, METRICS.brokerConnected)),
     storeAvailable: switchOf(gauge(registry, METRICS.storeAvailable)),
     versionsAhead: counter(registry, METRICS.versionsAhead),
-    oldestCommandAge: {
-      readFrom: (seconds) => {
-        oldestCommandAgeSource = seconds;
-      },
-    },
+    oldestCommandAge: askedGauge(registry, METRICS.oldestCommandAge),
+    frameReturnsMax: askedGauge(registry, METRICS.frameReturnsMax),
     contentType: registry.contentType,
     render: () => registry.metrics(),
   };
@@ -159,6 +159,16 @@ function gauge(registry: Registry, definition: MetricDefinition, collect?: (self
       collect(this);
     },
   });
+}
+
+function askedGauge(registry: Registry, definition: MetricDefinition): AskedHandle {
+  let ask: (() => number) | undefined;
+  gauge(registry, definition, (self) => self.set(ask?.() ?? 0));
+  return {
+    readFrom: (source) => {
+      ask = source;
+    },
+  };
 }
 
 function histogram(registry: Registry, definition: MetricDefinition): Histogram {

@@ -110,6 +110,11 @@ export class Subscriptions {
     return this.#partitions.size + 1;
   }
 
+  /** The most returns to its queue of a frame that is neither settled nor given up; 0 if there is none. */
+  get returnsMax(): number {
+    return Math.max(0, ...[...this.#partitions.values()].map(({ returnsMax }) => returnsMax));
+  }
+
   /** How long ago the oldest frame arrived that is neither settled nor given up, in milliseconds; 0 if there is none. */
   get oldestAgeMs(): number {
     return Math.max(0, ...[...this.#partitions.values()].map(({ oldestAgeMs }) => oldestAgeMs));

@@ -157,6 +157,7 @@ export class Worker {
       onChange: () => this.#reportConsuming(),
     });
     this.metrics.oldestCommandAge.readFrom(() => this.#subscriptions.oldestAgeMs / 1_000);
+    this.metrics.frameReturnsMax.readFrom(() => this.#subscriptions.returnsMax);
   }
 
   /**

@@ -185,9 +185,11 @@ describe('a frame that came back for other reasons', () => {
       const started = await startWorker(scratch, { lockTimeoutMs: 100 });
       // Together they do not get through, so each is tried by itself.
       await eventually(async () => (await writtenIds()).includes(free));
+      expect(await started.metric('holdfast_frame_returns_max')).toBe(6);
       return started;
     });
     await eventually(async () => (await writtenIds()).filter((id) => id === held).length === 2);
+    await eventually(async () => (await worker.metric('holdfast_frame_returns_max')) === 0);
     expect(letters.all).toEqual([]);
     await worker.worker.stop();
   });
