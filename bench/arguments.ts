@@ -20,7 +20,7 @@ export const USAGE = `npm run bench -- [options]
 
   --only GROUP[,GROUP...]  measure only these; the report goes to .bench/ then
   --rounds N               rounds of each group, instead of its own number
-  --minutes N              after so long, only one round for each group that is left; default 60
+  --minutes N              after so long, only one round for each group that is left; default 90
   --quick                  tiny counts, one round: shows that it works; the report goes to .bench/
   --output FILE.md         write the report there, the raw results beside it
   --json                   print the raw results
@@ -33,7 +33,7 @@ export function readArguments(groups: readonly string[]): Arguments {
     options: {
       only: { type: 'string', multiple: true },
       rounds: { type: 'string' },
-      minutes: { type: 'string', default: '60' },
+      minutes: { type: 'string', default: '90' },
       quick: { type: 'boolean', default: false },
       output: { type: 'string' },
       json: { type: 'boolean', default: false },

@@ -81,4 +81,4 @@ const search = (kind: 'new' | 'updates', roundSeconds: number): PlannedGroup => 
   }),
 });
 
-export const CEILING_SEARCH: readonly PlannedGroup[] = [search('new', 40), search('updates', 60)];
+export const CEILING_SEARCH: readonly PlannedGroup[] = [search('new', 90), search('updates', 100)];

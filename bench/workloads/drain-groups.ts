@@ -40,7 +40,7 @@ export const DRAIN_GROUPS: readonly PlannedGroup[] = [
     title: 'Drain: all new, 500 bytes',
     about:
       'The table is empty. Contenders that take ten times as long get a shorter backlog of the same; rates are per second.',
-    roundSeconds: 55,
+    roundSeconds: 60,
     contenders: (context, scale) => [
       holdfast(context, of('new', scale.drain), 'full'),
       naive(context, of('new', scale.slowDrain)),
@@ -54,7 +54,7 @@ export const DRAIN_GROUPS: readonly PlannedGroup[] = [
     id: GROUPS.drainUpdates,
     title: 'Drain: all updates, 500 bytes',
     about: 'Every object exists and is updated once, in random order.',
-    roundSeconds: 48,
+    roundSeconds: 60,
     contenders: (context, scale) => [
       holdfast(context, of('updates', scale.drain), 'full'),
       naive(context, of('updates', scale.slowDrain)),
@@ -68,7 +68,7 @@ export const DRAIN_GROUPS: readonly PlannedGroup[] = [
     title: 'Drain: 1,000 hot objects, 500 bytes',
     about:
       "The commands go to 1,000 objects by Zipf's law: the hottest gets 13 % of them. The table is empty.",
-    roundSeconds: 30,
+    roundSeconds: 50,
     contenders: (context, scale) => [
       holdfast(context, of('hot', scale.drain), 'full'),
       naive(context, of('hot', scale.slowDrain)),

@@ -23,7 +23,7 @@ export const LARGE_GROUPS: readonly PlannedGroup[] = [
   {
     id: GROUPS.largeBacklog,
     setUpSeconds: 0,
-    roundSeconds: 115,
+    roundSeconds: 245,
     rounds: backlogRounds,
     build: (context) => {
       const { scale } = context;
@@ -47,7 +47,7 @@ export const LARGE_GROUPS: readonly PlannedGroup[] = [
   {
     id: GROUPS.largeHot,
     setUpSeconds: 0,
-    roundSeconds: 45,
+    roundSeconds: 55,
     rounds: backlogRounds,
     build: (context) => {
       const { scale } = context;
