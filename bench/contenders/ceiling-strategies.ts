@@ -83,7 +83,11 @@ const recordset: Way = {
 /** COPY into a staging table, then one statement that moves the rows from it. */
 const copyAnd = (move: string): Way => ({
   takes: 'bytes',
-  prepare: (client) => client.query(CREATE_STAGING.text),
+  prepare: async (client) => {
+    await client.query(CREATE_STAGING.text);
+    // A plan made while the table is empty would read all of it for each batch, as it grows (MERGE, by EXPLAIN).
+    await client.query('SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off');
+  },
   write: async (client, rows) => {
     await client.query('BEGIN');
     await new Promise<void>((resolve, reject) => {
