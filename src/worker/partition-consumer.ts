@@ -97,19 +97,19 @@ export class PartitionConsumer implements OwnedPartition {
     return 0;
   }
 
-  /** The most returns to the queue of a frame that is neither settled nor given up; 0 if there is none. */
-  get returnsMax(): number {
-    let most = 0;
-    for (const { delivery } of this.#unsettled) most = Math.max(most, delivery.returns);
-    return most;
-  }
-
-  /** The same age of those alone that the present channel delivered. */
+  /** The same of those alone that the present channel delivered. */
   get oldestUnackedAgeMs(): number {
     for (const { delivery } of this.#unsettled) {
       if (delivery.live()) return performance.now() - delivery.receivedAt;
     }
     return 0;
+  }
+
+  /** The most returns to the queue of a frame that is neither settled nor given up; 0 if there is none. */
+  get returnsMax(): number {
+    let most = 0;
+    for (const { delivery } of this.#unsettled) most = Math.max(most, delivery.returns);
+    return most;
   }
 
   get lastError(): BrokerError | undefined {

@@ -22,6 +22,14 @@ export interface Beginning {
   readonly beginningId: string;
 }
 
+/** What came of writing down that frames are begun together. */
+export interface Begun {
+  /** For each: how many other processes began the frame and ended over it. */
+  readonly deaths: readonly number[];
+  /** So many, from the first on, were written down: one always, of several those in front of the first with deaths. */
+  readonly count: number;
+}
+
 /**
  * How long the connection stays after the last note was taken back. Suspects are begun one group after the other: a
  * connection for each would take longer than the work, ten round trips and a password's hash.
@@ -53,20 +61,17 @@ export class SuspectNotes {
   /**
    * Writes them down; if it is not known whether that succeeded, `withdraw` makes good.
    *
-   * @returns for each, how many other processes began the frame and ended over it; of several, only those in front of the
-   * first with any were written down.
    * @throws StoreError
    */
-  async begin(beginnings: readonly Beginning[]): Promise<number[]> {
+  async begin(beginnings: readonly Beginning[]): Promise<Begun> {
     const note = { ownerId: this.#ownerId, worker: this.#options.workerName };
     return await this.#inTurn(async (session) => {
       for (const { beginningId } of beginnings) this.#standing.add(beginningId);
       const deaths = await session.beginSuspects(beginnings.map((beginning) => ({ ...beginning, ...note })));
-      const known = deaths.findIndex((count) => count > 0);
-      if (beginnings.length > 1 && known >= 0) {
-        for (const { beginningId } of beginnings.slice(known)) this.#standing.delete(beginningId);
-      }
-      return deaths;
+      const known = deaths.findIndex((over) => over > 0);
+      const count = beginnings.length > 1 && known >= 0 ? known : beginnings.length;
+      for (const { beginningId } of beginnings.slice(count)) this.#standing.delete(beginningId);
+      return { deaths, count };
     });
   }
 

@@ -34,7 +34,7 @@ import { ContractError } from '../contract/errors.ts';
 import { storeErrorOf } from '../store/store-error.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { frameLetterId } from './dead-letter.ts';
-import type { Beginning, SuspectNotes } from './suspect-notes.ts';
+import type { Beginning, Begun, SuspectNotes } from './suspect-notes.ts';
 import type { WorkFrame } from './work-frame.ts';
 import type { WriteRetry } from './write-retry.ts';
 
@@ -59,31 +59,30 @@ export async function beginSuspects(
   context: SuspectsContext,
 ): Promise<Map<WorkFrame, Beginning>> {
   const { notes, retry } = context;
-  const beginnings = frames.map(({ delivery }): Beginning => {
-    return { frameId: frameLetterId(delivery), beginningId: randomUUID() };
-  });
-  let deaths: number[];
+  const given = frames.map((frame): [WorkFrame, Beginning] => [
+    frame,
+    { frameId: frameLetterId(frame.delivery), beginningId: randomUUID() },
+  ]);
+  const beginnings = given.map(([, beginning]) => beginning);
+  let begun: Begun;
   try {
-    deaths = await notes.begin(beginnings);
+    begun = await notes.begin(beginnings);
     retry.succeeded();
   } catch (error) {
     notes.withdraw(beginnings);
     await retry.failed(storeErrorOf(error));
     return new Map();
   }
-  const begun = new Map<WorkFrame, Beginning>();
-  for (const [index, frame] of frames.entries()) if ((deaths[index] ?? 0) > 0) frame.alone = true;
-  for (const [index, frame] of frames.entries()) {
-    const beginning = beginnings[index];
-    const over = deaths[index] ?? 0;
-    if (beginning === undefined || (frames.length > 1 && over > 0)) break;
-    if (over > 0) judge(frame, over, beginning, context);
-    begun.set(frame, beginning);
+  for (const [index, [frame, beginning]] of given.entries()) {
+    const deaths = begun.deaths[index] ?? 0;
+    if (deaths === 0) continue;
+    frame.alone = true;
+    if (frames.length === 1) judge(frame, deaths, beginning, context);
   }
-  return begun;
+  return new Map(given.slice(0, begun.count));
 }
 
-/** Of a frame that other processes ended over. */
+/** Of a frame that other processes ended over, and that is begun by itself. */
 function judge(frame: WorkFrame, deaths: number, { frameId }: Beginning, { logger }: SuspectsContext): void {
   if (deaths < SUSPECT_DEATHS_MAX) {
     const fields = { ...subjectOf(frame), attempt: deaths + 1 };

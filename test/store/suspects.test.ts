@@ -18,10 +18,9 @@ const noteOf = (frameId: string, ownerId: string): SuspectNote => ({
   worker: 'a worker',
 });
 
-const begin = async (...notes: SuspectNote[]): Promise<number | number[] | undefined> => {
-  const deaths = await session.beginSuspects(notes);
-  return notes.length === 1 ? deaths[0] : deaths;
-};
+/** Of one alone. */
+const begin = async (note: SuspectNote): Promise<number | undefined> =>
+  (await session.beginSuspects([note]))[0];
 
 describe('a suspect', () => {
   it('counts other processes, each once, and never the one that asks', async () => {
@@ -59,20 +58,21 @@ describe('a suspect', () => {
     await begin(noteOf(known, randomUUID()));
     await begin(noteOf(known, randomUUID()));
     const notes = frameIds.map((frameId) => noteOf(frameId, randomUUID()));
-    expect(await begin(...notes)).toEqual([0, 2, 0]);
+    expect(await session.beginSuspects(notes)).toEqual([0, 2, 0]);
     const { rows } = await sql.query(
       'SELECT beginning_id AS id FROM holdfast_suspects WHERE beginning_id = ANY($1)',
       [notes.map(({ beginningId }) => beginningId)],
     );
     expect(rows).toEqual([{ id: notes[0]?.beginningId }]);
     await session.endSuspects(frameIds);
-    expect(await begin(...notes)).toEqual([0, 0, 0]);
+    expect(await session.beginSuspects(notes)).toEqual([0, 0, 0]);
   });
 
   it('that one message carries twice is two notes', async () => {
     const frameId = randomUUID();
     const ownerId = randomUUID();
-    expect(await begin(noteOf(frameId, ownerId), noteOf(frameId, ownerId))).toEqual([0, 0]);
+    const notes = [noteOf(frameId, ownerId), noteOf(frameId, ownerId)];
+    expect(await session.beginSuspects(notes)).toEqual([0, 0]);
     expect(await begin(noteOf(frameId, randomUUID()))).toBe(1);
   });
 

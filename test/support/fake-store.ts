@@ -83,14 +83,16 @@ class FakeSuspectSession implements SuspectSession {
   }
 
   async beginSuspects(notes: readonly SuspectNote[]): Promise<number[]> {
-    return notes.map((note) => {
+    const deaths = notes.map((note) => {
       const others = [...this.#suspects.values()].filter(
         ({ frameId, ownerId }) => frameId === note.frameId && ownerId !== note.ownerId,
       );
-      const deaths = new Set(others.map(({ ownerId }) => ownerId)).size;
-      if (deaths === 0 || notes.length === 1) this.#suspects.set(note.beginningId, note);
-      return deaths;
+      return new Set(others.map(({ ownerId }) => ownerId)).size;
     });
+    const known = deaths.findIndex((over) => over > 0);
+    const written = notes.length > 1 && known >= 0 ? notes.slice(0, known) : notes;
+    for (const note of written) this.#suspects.set(note.beginningId, note);
+    return deaths;
   }
 
   async withdrawSuspects(beginningIds: readonly string[]): Promise<void> {
